@@ -1,0 +1,3 @@
+module slipway.dev/bench/loadgen
+
+go 1.25

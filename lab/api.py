@@ -1,0 +1,134 @@
+"""The cluster's API, spoken from outside of the lab's namespace: cheap enough for polling."""
+
+import http.client
+import json
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import socket
+from typing import Any, Final, cast
+from urllib.parse import quote
+
+from lab.errors import ApiError
+
+Object = dict[str, Any]
+"""An API object as the server sends it."""
+
+_DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_OK: Final = range(200, 300)
+
+
+@dataclass(slots=True)
+class Api:
+    """Requests with an admin's token. Each opens its own connection, so threads may share it."""
+
+    dial: Callable[[str, int], socket]
+    ca: Path
+    token: str
+    _resources: dict[str, tuple[str, str, bool]] = field(default_factory=dict)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        """Send one request and return the decoded answer; ApiError unless it is a 2xx."""
+        text = self.text(method, path, None if body is None else json.dumps(body), content_type)
+        return cast(Object, json.loads(text))
+
+    def text(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        content_type: str = "application/json",
+        accept: str = "*/*",
+    ) -> str:
+        """Like `request`, for answers that need not be JSON."""
+        connection = _Connection(self.dial, ssl.create_default_context(cafile=str(self.ca)))
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Content-Type": content_type,
+            "Accept": accept,
+        }
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            answer = response.read().decode()
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+        finally:
+            connection.close()
+        if response.status not in _OK:
+            raise ApiError(method, path, response.status, answer[:500])
+        return answer
+
+    def path(self, resource: str, namespace: str | None = None, name: str | None = None) -> str:
+        """The path of a resource named as in kubectl: kind, plural, singular or short name."""
+        known = self._find(resource)
+        prefix, plural, namespaced = known
+        scope = f"/namespaces/{quote(namespace or 'default')}" if namespaced else ""
+        if namespaced and namespace is None and name is None:
+            scope = ""  # a list over all namespaces
+        return f"{prefix}{scope}/{plural}" + (f"/{quote(name)}" if name else "")
+
+    def _find(self, resource: str) -> tuple[str, str, bool]:
+        key = resource.lower()
+        if key not in self._resources:
+            self._resources = self._discover()
+        try:
+            return self._resources[key]
+        except KeyError:
+            raise ApiError("GET", "/apis", 404, f"no resource {resource!r} is served") from None
+
+    def _discover(self) -> dict[str, tuple[str, str, bool]]:
+        found: dict[str, tuple[str, str, bool]] = {}
+        for root in ("/api", "/apis"):
+            listing = json.loads(self.text("GET", root, accept=_DISCOVERY))
+            for group in listing["items"]:
+                for version in reversed(group["versions"]):  # the preferred one is first: it wins
+                    _add_version(found, root, group["metadata"].get("name", ""), version)
+        return found
+
+
+def _add_version(
+    found: dict[str, tuple[str, str, bool]], root: str, group: str, version: Mapping[str, Any]
+) -> None:
+    prefix = "/".join(part for part in (root, group, version["version"]) if part)
+    for resource in version.get("resources", ()):
+        target = (prefix, resource["resource"], resource["scope"] == "Namespaced")
+        kind = resource.get("responseKind", {}).get("kind", "")
+        names = (resource["resource"], kind, resource.get("singularResource", ""))
+        for name in (*names, *resource.get("shortNames", ())):
+            if name:
+                found[f"{name}.{group}".lower()] = target
+                _claim(found, name.lower(), target, f"{root}/{group}/")
+
+
+def _claim(
+    found: dict[str, tuple[str, str, bool]], name: str, target: tuple[str, str, bool], group: str
+) -> None:
+    """The group that is listed first has a short name, in the version that is read last."""
+    if name not in found or found[name][0].startswith(group):
+        found[name] = target
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTPS over a socket that somebody else opens."""
+
+    def __init__(self, dial: Callable[[str, int], socket], context: ssl.SSLContext) -> None:
+        super().__init__("127.0.0.1", 6443)
+        self._dial = dial
+        self._tls = context
+
+    def connect(self) -> None:
+        """Open the connection through the lab's door."""
+        raw = self._dial(self.host, self.port or 6443)
+        try:
+            self.sock = self._tls.wrap_socket(raw, server_hostname=self.host)
+        except OSError:
+            raw.close()
+            raise

@@ -1,0 +1,1 @@
+"""A node that is one process: its pods are real HTTP servers at addresses of their own."""

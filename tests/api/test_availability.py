@@ -1,0 +1,148 @@
+"""Health, readiness, overload, and leaving without losing a review."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from wire import post, review, until
+
+from webhook.admission.limits import Limits
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """Room for two."""
+    return replace(
+        Limits(), connections=6, in_flight=2, buffered=30_000, keepalive_seconds=1.0,
+        sweep_seconds=0.05,
+    )  # fmt: skip
+
+
+async def test_readiness_says_why_not(rig: Any) -> None:
+    """Liveness does not depend on it."""
+    assert (await rig.plain.get("/readyz")).body == b"ok\n"
+    rig.ready = (False, "the watch of Deployments is 95 s old")
+    for client in (rig.client, rig.plain):
+        reply = await client.get("/readyz")
+        assert (reply.status, reply.body) == (503, b"the watch of Deployments is 95 s old\n")
+        assert (await client.get("/healthz")).status == 200
+
+
+async def test_metrics_are_served_on_both_listeners(rig: Any) -> None:
+    """With the content type that Prometheus negotiates by."""
+    for client in (rig.client, rig.plain):
+        reply = await client.get("/metrics")
+        assert reply.body == b"slipway_leader 1\n"
+        assert reply.headers["content-type"] == "text/plain; version=1.0.0"
+
+
+async def test_the_plain_listener_takes_no_reviews(rig: Any) -> None:
+    """Reviews come over TLS only."""
+    assert (await rig.plain.post(review())).status == 404
+
+
+async def test_a_broken_readiness_check_answers_500_and_serving_goes_on(rig: Any) -> None:
+    """A bug there must not look like a dead process."""
+    rig.ready = None
+    reply = await rig.client.get("/readyz")
+    assert reply.status == 500
+    assert b"Traceback" not in reply.body
+    rig.ready = (True, "")
+
+
+async def test_too_many_reviews_at_once_are_put_off(rig: Any) -> None:
+    """429 with Retry-After: the API server tries again within the timeout."""
+    async with rig.client.wire() as one, rig.client.wire() as two:
+        for wire in (one, two):
+            await wire.send(post(review())[:-5])
+        await until(lambda: rig.server._site.in_flight == 2)
+        reply = await rig.client.post(review())
+        assert reply.status == 429
+        assert reply.headers["retry-after"] == "1"
+        assert rig.seen.failures == ["overload"]
+    await until(lambda: rig.server._site.in_flight == 0)
+    assert (await rig.client.post(review())).status == 200
+
+
+async def test_a_claim_on_too_much_memory_is_put_off(rig: Any) -> None:
+    """All arriving reviews share one bound."""
+    assert (await rig.client.post(b" " * 30_001)).status == 429
+
+
+async def test_an_idle_connection_makes_room_for_a_new_one(rig: Any) -> None:
+    """Whoever holds connections open and says nothing keeps nobody out."""
+    async with asyncio.timeout(10):
+        idle = [await rig.client.wire().__aenter__() for _ in range(6)]
+        assert await rig.client.is_well()
+        for wire in idle:
+            wire.writer.transport.abort()
+
+
+async def test_an_idle_connection_ends_after_its_time(rig: Any) -> None:
+    """By a clean close."""
+    async with rig.client.wire() as wire:
+        await wire.send(post(review()))
+        await wire.reply()
+        assert await wire.closed()
+
+
+async def test_a_drain_loses_no_review(rig: Any) -> None:
+    """Clients are told to leave, late ones are served, what has begun is finished."""
+    lost: list[str] = []
+    answered = 0
+    stop = asyncio.Event()
+
+    async def client() -> None:
+        nonlocal answered
+        while not stop.is_set():
+            try:
+                async with rig.client.wire() as wire:
+                    while not stop.is_set():
+                        await wire.send(post(review()))
+                        reply = await wire.reply()
+                        answered += 1
+                        if reply.headers.get("connection") == "close":
+                            break
+                        await asyncio.sleep(0.002)
+            except ConnectionRefusedError:
+                return  # the listener is closed: a Service would send us elsewhere
+            except (OSError, asyncio.IncompleteReadError) as error:
+                lost.append(repr(error))
+
+    async with rig.client.wire() as late:
+        await late.send(post(review(uid="late"))[:-5])
+        clients = [asyncio.create_task(client()) for _ in range(2)]
+        async with asyncio.timeout(10):
+            await until(lambda: answered >= 20)
+            before = answered
+            drain = asyncio.create_task(rig.server.drain(grace=0.5, finish=5.0))
+            await asyncio.sleep(0.1)
+            assert (await rig.plain.get("/readyz")).body == b"draining\n"
+            assert (await rig.plain.get("/healthz")).status == 200
+            await asyncio.sleep(0.2)
+            assert answered > before, "nothing was served while draining"
+            await asyncio.gather(*clients)
+            await late.send(post(review(uid="late"))[-5:])
+            reply = await late.reply()
+            await drain
+    stop.set()
+    assert lost == []
+    assert reply.response["uid"] == "late"
+    assert reply.headers["connection"] == "close"
+    await rig.server.stop()
+    rig.client.port = await rig.server.start("127.0.0.1", 0, None)
+    rig.client.tls = None
+
+
+async def test_a_drain_does_not_wait_for_ever(rig: Any) -> None:
+    """A review that never arrives is cut off."""
+    async with rig.client.wire() as wire:
+        await wire.send(post(review())[:-5])
+        await until(lambda: rig.server._site.in_flight == 1)
+        async with asyncio.timeout(5):
+            await rig.server.drain(grace=0.0, finish=0.3)
+            await rig.server.stop()
+            assert await wire.closed()
+    rig.client.port = await rig.server.start("127.0.0.1", 0, None)
+    rig.client.tls = None

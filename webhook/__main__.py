@@ -1,0 +1,5 @@
+"""`python -m webhook` is `slipway`."""
+
+from webhook.cli import main
+
+main()

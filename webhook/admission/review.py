@@ -1,0 +1,153 @@
+"""AdmissionReview v1: hostile bytes in, a `Request` out; an `Outcome` in, bytes out."""
+
+import re
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from webhook.projection.request import Object, Request
+
+API_VERSION: Final = "admission.k8s.io/v1"
+KIND: Final = "AdmissionReview"
+UID_LENGTH: Final = 256
+"""Longest uid that is echoed; real ones have 36 characters."""
+WARNING_LENGTH: Final = 256
+WARNINGS: Final = 16
+"""The API server passes on 4096 characters of warnings in all."""
+MESSAGE_LENGTH: Final = 2048
+
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+_AUDIT_KEY: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_NOT_AUDIT_KEY: Final = re.compile(r"[^A-Za-z0-9_.]+")
+
+
+class BadEnvelopeError(ValueError):
+    """The body is no AdmissionReview v1 with a uid, so no review can be answered."""
+
+
+class BadRequestError(ValueError):
+    """The review can be answered, but its request is not in the shape the API promises."""
+
+
+class Envelope(NamedTuple):
+    """A review that can be answered; what it asks for is still unread."""
+
+    uid: str
+    request: dict[str, Any]
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """Decode a review as far as it takes to answer it; raises `BadEnvelopeError`."""
+    try:
+        review = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadEnvelopeError(f"the body is not JSON: {_plain(str(error), 200)}") from None
+    if not isinstance(review, dict):
+        raise BadEnvelopeError("the body is not a JSON object; send an AdmissionReview")
+    if review.get("kind") != KIND:
+        raise BadEnvelopeError(f"kind is not {KIND}")
+    if review.get("apiVersion") != API_VERSION:
+        raise BadEnvelopeError(f"apiVersion is not {API_VERSION}")
+    request = review.get("request")
+    if not isinstance(request, dict):
+        raise BadEnvelopeError("request is missing or not an object")
+    uid = request.get("uid")
+    if not isinstance(uid, str) or not 0 < len(uid) <= UID_LENGTH:
+        raise BadEnvelopeError("request.uid is missing, empty, too long or not a string")
+    return Envelope(uid, request)
+
+
+def read_request(envelope: Envelope) -> Request:
+    """Type the parts of a CREATE or UPDATE that a decision may use; raises `BadRequestError`."""
+    raw = envelope.request
+    kind = _mapping(raw, "kind")
+    options = raw.get("options")
+    user = raw.get("userInfo")
+    operation = _text(raw, "operation")
+    return Request(
+        uid=envelope.uid,
+        operation=operation,
+        kind=_text(kind, "kind"),
+        group=_text(kind, "group"),
+        namespace=_text(raw, "namespace"),
+        name=_text(raw, "name"),
+        object=_object(raw, "object"),
+        old=_object(raw, "oldObject") if operation == "UPDATE" else None,
+        username=_text(user, "username") if isinstance(user, dict) else "",
+        field_manager=_text(options, "fieldManager") if isinstance(options, dict) else "",
+        dry_run=raw.get("dryRun") is True,
+    )
+
+
+def _text(holder: dict[str, Any], key: str) -> str:
+    value = holder.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRequestError(f"request has a {key} that is not a string")
+    return value
+
+
+def _mapping(holder: dict[str, Any], key: str) -> dict[str, Any]:
+    value = holder.get(key)
+    if not isinstance(value, dict):
+        raise BadRequestError(f"request.{key} is missing or not an object")
+    return value
+
+
+def _object(holder: dict[str, Any], key: str) -> Object:
+    value = _mapping(holder, key)
+    if not isinstance(value.get("metadata"), dict):
+        raise BadRequestError(f"request.{key}.metadata is missing or not an object")
+    return value
+
+
+def allow(
+    uid: str,
+    patch: Sequence[Mapping[str, Any]] = (),
+    warnings: Sequence[str] = (),
+    audit: Mapping[str, str] | None = None,
+) -> bytes:
+    """Write an allowed review; patch and patchType are both there or neither."""
+    response: dict[str, Any] = {"uid": uid, "allowed": True}
+    if patch:
+        response["patchType"] = "JSONPatch"
+        response["patch"] = b2a_base64(orjson.dumps(patch), newline=False).decode("ascii")
+    return _write(response, warnings, audit)
+
+
+def deny(
+    uid: str,
+    reason: str,
+    warnings: Sequence[str] = (),
+    audit: Mapping[str, str] | None = None,
+) -> bytes:
+    """Write a denied review; kubectl shows the reason to whoever made the write."""
+    status = {"code": 403, "reason": "Forbidden", "message": _plain(reason, MESSAGE_LENGTH)}
+    return _write({"uid": uid, "allowed": False, "status": status}, warnings, audit)
+
+
+def _write(
+    response: dict[str, Any], warnings: Sequence[str], audit: Mapping[str, str] | None
+) -> bytes:
+    if warnings:
+        response["warnings"] = [_plain(text, WARNING_LENGTH) for text in warnings[:WARNINGS]]
+    if audit:
+        # The API server puts the webhook's name and a slash before each key.
+        response["auditAnnotations"] = {_audit_key(key): str(value) for key, value in audit.items()}
+    return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
+
+
+def _audit_key(key: str) -> str:
+    if _AUDIT_KEY.fullmatch(key):
+        return key
+    return _NOT_AUDIT_KEY.sub("-", key)[:63].strip("-_.") or "unnamed"
+
+
+def _plain(text: str, length: int) -> str:
+    """Return text of one line and at most this many characters."""
+    if not text.isprintable():
+        text = _UNPRINTABLE.sub(" ", text)
+    return text if len(text) <= length else text[: length - 1] + "…"

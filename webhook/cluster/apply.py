@@ -1,0 +1,294 @@
+"""Performs plans: every action that the engine knows becomes one write, or none.
+
+Each write carries a precondition; its answer goes into the tables at once, so that the next
+decision sees it. Where the webhook did not project our intent (it was down), the same pure
+functions are applied here to the object that the API server returned.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
+
+import structlog
+
+from webhook import names
+from webhook.cluster import errors
+from webhook.cluster.client import Client, PatchType
+from webhook.cluster.events import event_object, failed_condition
+from webhook.cluster.kinds import (
+    DEPLOYMENTS,
+    EVENTS,
+    HTTPROUTES,
+    INGRESSES,
+    PODS,
+    RELEASES,
+    REPLICASETS,
+    SERVICES,
+    Kind,
+    Object,
+)
+from webhook.cluster.releases import release_object, status_patch
+from webhook.cluster.store import Store
+from webhook.objects.intent import Hold, Pin
+from webhook.projection.deployment import hold_of, project_hold, users_deployment
+from webhook.projection.fields import labels
+from webhook.projection.service import pin_of, project_pin, users_service
+from webhook.release.actions import (
+    Action,
+    Announce,
+    CreateRelease,
+    DeleteCanary,
+    DeleteRelease,
+    ExposeCanary,
+    LabelPod,
+    LiftHold,
+    MarkFailed,
+    Record,
+    RemoveStray,
+    ScaleReplicaSet,
+    SetHold,
+    SetPin,
+    SetSplit,
+)
+from webhook.traffic import httproute
+from webhook.traffic.canary_service import canary_service
+from webhook.traffic.contract import Annotate, Delete, Put, Target, Write
+from webhook.traffic.routers import ROUTERS
+
+log = structlog.get_logger(__name__)
+
+_ROUTES: dict[str, Kind] = {"HTTPRoute": HTTPROUTES, "Ingress": INGRESSES}
+
+Repair = Callable[[Object, Object], Object]
+"""(object as returned, object before the write) -> object as it should have been stored."""
+
+
+def _repaired_deployment(new: Object, before: Object) -> Object:
+    return project_hold(users_deployment(new, before), hold_of(new))
+
+
+def _repaired_service(new: Object, before: Object) -> Object:
+    return project_pin(users_service(new, before), pin_of(new))
+
+
+def _repaired_httproute(new: Object, before: Object) -> Object:
+    return httproute.project(httproute.restore(new, before), httproute.split_of(new))
+
+
+_REPAIRS: dict[Kind, Repair] = {
+    DEPLOYMENTS: _repaired_deployment,
+    SERVICES: _repaired_service,
+    HTTPROUTES: _repaired_httproute,
+}
+
+
+class Actuator:
+    """Writes for one leader's term. All methods raise ``errors.ApiError``."""
+
+    def __init__(self, client: Client, store: Store, *, term: int, instance: str) -> None:
+        self._client = client
+        self._store = store
+        self._term = term
+        self._instance = instance
+
+    async def perform(  # noqa: C901, PLR0912 one row an action, and mypy proves none is missing
+        self, deployment: Object, roots: frozenset[str], action: Action
+    ) -> None:
+        """Make one action true; ``roots`` are the Deployment's Services that may be split."""
+        meta = deployment["metadata"]
+        namespace = meta["namespace"]
+        match action:
+            case CreateRelease():
+                await self._create_release(deployment, action)
+            case Record():
+                await self._record(namespace, action)
+            case DeleteRelease(release=name):
+                await self._delete(RELEASES, self._store.table(RELEASES).get(namespace, name))
+            case SetHold(mode=mode, surge=surge, aborted=aborted):
+                hold = Hold(mode=mode, surge=surge, aborted=aborted, term=self._term)
+                await self._annotate(DEPLOYMENTS, deployment, {names.HOLD: hold.text()})
+            case LiftHold():
+                lifted = {names.HOLD: None, names.STABLE: None}
+                await self._annotate(DEPLOYMENTS, deployment, lifted)
+            case SetPin(service=name, hash=hash_):
+                pin = Pin(hash=hash_, term=self._term).text() if hash_ else None
+                await self._annotate(
+                    SERVICES, self._held(SERVICES, namespace, name), {names.PIN: pin}
+                )
+            case ExposeCanary():
+                await self._expose(deployment, action)
+            case DeleteCanary(service=name):
+                await self._delete(SERVICES, self._table(SERVICES, namespace).get(namespace, name))
+            case SetSplit():
+                await self._split(deployment, roots, action)
+            case RemoveStray(route=ref):
+                kind = _ROUTES[ref.kind]
+                await self._delete(kind, self._store.table(kind).get(ref.namespace, ref.name))
+            case ScaleReplicaSet(name=name, replicas=replicas):
+                await self._scale(namespace, name, replicas)
+            case LabelPod(pod=name, track=track):
+                await self._label(namespace, name, track)
+            case MarkFailed(message=message):
+                await self._mark_failed(deployment, message)
+            case Announce():
+                await self._announce(deployment, action)
+            case _:
+                assert_never(action)
+
+    async def _create_release(self, deployment: Object, action: CreateRelease) -> None:
+        namespace = deployment["metadata"]["namespace"]
+        body = release_object(namespace, action.name, action.spec, owner_of(deployment))
+        try:
+            made = await self._client.create(RELEASES, body, namespace)
+        except errors.AlreadyExists:
+            made = await self._client.get(RELEASES, action.name, namespace)
+        self._store.table(RELEASES).upsert(made)
+
+    async def _record(self, namespace: str, action: Record) -> None:
+        stored = self._held(RELEASES, namespace, action.release)
+        patch = {
+            "metadata": {"resourceVersion": stored["metadata"]["resourceVersion"]},
+            "status": status_patch(action.status, stored.get("status") or {}),
+        }
+        made = await self._client.patch(
+            RELEASES, action.release, patch, namespace, subresource="status"
+        )
+        self._store.table(RELEASES).upsert(made)
+
+    async def _annotate(
+        self, kind: Kind, before: Object, changes: Mapping[str, str | None]
+    ) -> None:
+        """Write intent, and see to it that it was projected."""
+        meta = before["metadata"]
+        patch = {"metadata": {"resourceVersion": meta["resourceVersion"], "annotations": changes}}
+        made = await self._client.patch(kind, meta["name"], patch, meta.get("namespace"))
+        right = _REPAIRS[kind](made, before)
+        if right != made:
+            log.warning(
+                "projection_repaired",
+                kind=kind.kind,
+                namespace=meta.get("namespace"),
+                name=meta["name"],
+            )
+            made = await self._client.replace(kind, right, meta.get("namespace"))
+        self._table(kind, meta["namespace"]).upsert(made)
+
+    async def _expose(self, deployment: Object, action: ExposeCanary) -> None:
+        namespace = deployment["metadata"]["namespace"]
+        root = self._held(SERVICES, namespace, action.root)
+        wanted = canary_service(root, action.canary, action.hash, owner_of(deployment))
+        await self._put(SERVICES, wanted)
+
+    async def _split(self, deployment: Object, roots: frozenset[str], action: SetSplit) -> None:
+        router = ROUTERS[action.route.kind]
+        kind = _ROUTES[action.route.kind]
+        route = self._held(kind, action.route.namespace, action.route.name)
+        objects = {k.kind: self._store.table(k).all() for k in _ROUTES.values()}
+        target = Target(owner=owner_of(deployment), services=roots, term=self._term)
+        for write in router.writes(objects, route, action.shares, target):
+            await self._write(write)
+
+    async def _write(self, write: Write) -> None:
+        kind = _ROUTES[write.kind]
+        match write:
+            case Annotate(object=obj, annotations=changes):
+                await self._annotate(kind, obj, changes)
+            case Put(object=obj):
+                await self._put(kind, obj)
+            case Delete(object=obj):
+                await self._delete(kind, obj)
+            case _:
+                assert_never(write)
+
+    async def _put(self, kind: Kind, wanted: Object) -> None:
+        """Create an object of ours, or make it so; a stranger's of that name is not touched."""
+        meta = wanted["metadata"]
+        namespace = meta["namespace"]
+        held = self._table(kind, namespace).get(namespace, meta["name"])
+        if held is None:
+            made = await self._client.create(kind, wanted, namespace)
+        elif names.CANARY_OF not in labels(held):
+            call = errors.Call("patch", kind.kind, meta["name"], namespace)
+            raise errors.AlreadyExists(call, "an object that is not Slipway's has this name")
+        else:
+            patch = {
+                "metadata": {
+                    "resourceVersion": held["metadata"]["resourceVersion"],
+                    "annotations": meta["annotations"],
+                },
+                "spec": wanted["spec"],
+            }
+            made = await self._client.patch(kind, meta["name"], patch, namespace)
+        self._table(kind, namespace).upsert(made)
+
+    async def _delete(self, kind: Kind, obj: Object | None) -> None:
+        if obj is None:
+            return
+        meta = obj["metadata"]
+        try:
+            await self._client.delete(
+                kind, meta["name"], meta.get("namespace"), uid=meta.get("uid")
+            )
+        except errors.NotFound:
+            log.debug("already_deleted", kind=kind.kind, name=meta["name"])
+        self._table(kind, meta["namespace"]).forget(obj)
+
+    async def _scale(self, namespace: str, name: str, replicas: int) -> None:
+        held = self._held(REPLICASETS, namespace, name)
+        patch = {
+            "metadata": {"resourceVersion": held["metadata"]["resourceVersion"]},
+            "spec": {"replicas": replicas},
+        }
+        made = await self._client.patch(REPLICASETS, name, patch, namespace)
+        self._table(REPLICASETS, namespace).upsert(made)
+
+    async def _label(self, namespace: str, name: str, track: str | None) -> None:
+        try:
+            made = await self._client.patch(
+                PODS, name, {"metadata": {"labels": {names.TRACK: track}}}, namespace
+            )
+        except errors.NotFound:
+            return  # it ended meanwhile; its successor is labelled when it is seen
+        self._table(PODS, namespace).upsert(made)
+
+    async def _mark_failed(self, deployment: Object, message: str) -> None:
+        meta = deployment["metadata"]
+        made = await self._client.patch(
+            DEPLOYMENTS,
+            meta["name"],
+            {"status": {"conditions": [failed_condition(message)]}},
+            meta["namespace"],
+            subresource="status",
+            content=PatchType.STRATEGIC,
+        )
+        self._store.table(DEPLOYMENTS).upsert(made)
+
+    async def _announce(self, deployment: Object, action: Announce) -> None:
+        """News are for people: one that can't be told stops no release."""
+        body = event_object(deployment, action, self._instance)
+        try:
+            await self._client.create(EVENTS, body, deployment["metadata"]["namespace"])
+        except errors.ApiError as error:
+            log.warning("event_lost", reason=action.reason, error=str(error))
+
+    def _table(self, kind: Kind, namespace: str) -> Any:
+        from_cluster = kind in (DEPLOYMENTS, RELEASES, INGRESSES, HTTPROUTES)
+        return self._store.table(kind, None if from_cluster else namespace)
+
+    def _held(self, kind: Kind, namespace: str, name: str) -> Object:
+        found: Object | None = self._table(kind, namespace).get(namespace, name)
+        if found is None:
+            call = errors.Call("get", kind.kind, name, namespace)
+            raise errors.NotFound(call, "it went away between decision and write")
+        return found
+
+
+def owner_of(deployment: Object) -> Object:
+    """The Deployment as an ``ownerReferences`` entry: what is ours goes with it."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": deployment["metadata"]["name"],
+        "uid": deployment["metadata"]["uid"],
+        "blockOwnerDeletion": False,
+        "controller": False,
+    }

@@ -1,0 +1,69 @@
+"""Which policy guards a Deployment: the namespace's own before the cluster's, then by name."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from webhook import names
+from webhook.cluster.kinds import CLUSTERRELEASEPOLICIES, NAMESPACES, RELEASEPOLICIES, Object
+from webhook.cluster.store import Store
+from webhook.objects.policy import Policy, PolicyError, read_policy
+from webhook.projection.fields import annotations, labels
+
+log = structlog.get_logger(__name__)
+
+FOLLOWED = (CLUSTERRELEASEPOLICIES, RELEASEPOLICIES, NAMESPACES)
+
+
+class Policies:
+    """The policies in the watch cache, each read once for every version of it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: dict[str, tuple[str, Policy | None]] = {}
+
+    def policy_for(self, namespace: str, deployment: Object) -> Policy | None:
+        """The policy for this Deployment; None if none matches or the one named is not there.
+
+        A Deployment may name a policy of its own namespace, or else of the cluster.
+        """
+        named = annotations(deployment).get(names.POLICY)
+        for policy in self._in_order(namespace):
+            if named is not None:
+                if policy.name == named:
+                    return policy
+            elif self._matches(policy, namespace, deployment):
+                return None if policy.spec.strategy.none is not None else policy
+        return None
+
+    def _in_order(self, namespace: str) -> list[Policy]:
+        own = self._store.table(RELEASEPOLICIES).all(namespace)
+        of_cluster = self._store.table(CLUSTERRELEASEPOLICIES).all()
+        return [
+            policy
+            for group in (own, of_cluster)
+            for obj in sorted(group, key=lambda o: str(o["metadata"]["name"]))
+            if (policy := self._policy(obj)) is not None
+        ]
+
+    def _matches(self, policy: Policy, namespace: str, deployment: Object) -> bool:
+        match = policy.spec.match
+        space = self._store.table(NAMESPACES).get(None, namespace)
+        of_space: Mapping[str, str] = labels(space) if space else {}
+        return match.namespace_selector.admits(of_space) and match.object_selector.admits(
+            labels(deployment)
+        )
+
+    def _policy(self, obj: Object) -> Policy | None:
+        meta = obj["metadata"]
+        uid, version = str(meta.get("uid")), str(meta.get("resourceVersion"))
+        known = self._read.get(uid)
+        if known and known[0] == version:
+            return known[1]
+        policy: Policy | None = None
+        try:
+            policy = read_policy(obj)
+        except PolicyError as error:
+            log.warning("policy_unreadable", error=str(error))
+        self._read[uid] = (version, policy)
+        return policy

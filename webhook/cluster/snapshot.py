@@ -1,0 +1,42 @@
+"""Everything that one decision looks at, taken from the tables at one moment."""
+
+from webhook.cluster.kinds import (
+    DEPLOYMENTS,
+    ENDPOINTSLICES,
+    HTTPROUTES,
+    INGRESSCLASSES,
+    INGRESSES,
+    PODS,
+    RELEASES,
+    REPLICASETS,
+    SERVICES,
+    Kind,
+)
+from webhook.cluster.releases import readable_releases
+from webhook.cluster.store import Store
+from webhook.objects.policy import Policy
+from webhook.projection.request import Object
+from webhook.release.observe import Raw
+
+CLUSTER_WIDE: tuple[Kind, ...] = (DEPLOYMENTS, RELEASES, INGRESSES, INGRESSCLASSES, HTTPROUTES)
+"""Followed always: what tells that a release has to begin, and routes, few and small."""
+
+OF_A_NAMESPACE: tuple[Kind, ...] = (REPLICASETS, PODS, SERVICES, ENDPOINTSLICES)
+"""Followed only in namespaces where a release runs: pods are never watched cluster-wide."""
+
+
+def gather(store: Store, deployment: Object, policy: Policy | None) -> Raw:
+    """The objects around one Deployment."""
+    namespace = deployment["metadata"]["namespace"]
+    return Raw(
+        deployment=deployment,
+        replicasets=store.table(REPLICASETS, namespace).all(),
+        pods=store.table(PODS, namespace).all(),
+        services=store.table(SERVICES, namespace).all(),
+        slices=store.table(ENDPOINTSLICES, namespace).all(),
+        routes={
+            kind.kind: store.table(kind).all() for kind in (INGRESSES, INGRESSCLASSES, HTTPROUTES)
+        },
+        releases=readable_releases(store.table(RELEASES).all(namespace)),
+        policy=policy,
+    )

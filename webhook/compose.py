@@ -1,0 +1,247 @@
+"""The composition root: the only place where things are built and wired together."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import ip_address
+from typing import Any
+
+import structlog
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from certs import tls
+from certs.keeper import CertificateKeeper, Material
+from certs.leaf import Subject
+from certs.trust import EphemeralAuthority, SecretAuthority
+from webhook.admission.server import AdmissionServer
+from webhook.cluster import install
+from webhook.cluster.apply import Actuator
+from webhook.cluster.client import Client
+from webhook.cluster.kinds import RELEASES, Kind
+from webhook.cluster.lease import LeaseElector
+from webhook.cluster.policies import FOLLOWED, Policies
+from webhook.cluster.snapshot import CLUSTER_WIDE
+from webhook.cluster.store import Store
+from webhook.cluster.world import StoreWorld
+from webhook.config import Address, Common, ReconcilerConfig, RunConfig, WebhookConfig
+from webhook.projection.mutate import mutate
+from webhook.projection.request import Outcome, Request
+from webhook.projection.validate import validate
+from webhook.projection.world import World
+from webhook.reconciler.loop import Reconciler, follow_cluster
+from webhook.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+_SYNC = 30.0
+"""Seconds for all watches to be complete at the start."""
+_STALE = 180.0
+"""Seconds without a word from a watch after which a program is not ready; bookmarks come each
+minute."""
+_WEBHOOK_KINDS: tuple[Kind, ...] = (*FOLLOWED, RELEASES)
+_RECONCILER_KINDS: tuple[Kind, ...] = (*FOLLOWED, *CLUSTER_WIDE)
+
+
+async def serve_webhook(config: WebhookConfig) -> None:
+    """Serve admission until SIGTERM, then drain."""
+    async with _cluster(config.common) as (client, store):
+        await follow_cluster(store, _WEBHOOK_KINDS, _SYNC)
+        namespace = config.common.namespace
+        keeper = CertificateKeeper(
+            client,
+            SecretAuthority(client, namespace, config.secret),
+            Subject.of_service(config.service, namespace),
+            config.webhook_configuration,
+            on_renewal=_expires,
+        )
+        await keeper.ensure()
+        world = StoreWorld(store, config.common.own_identity())
+        server = _admission(world, _both(keeper.healthy, partial(store.healthy, _STALE)))
+        context = tls.server_context(_TLS[config.tls_minimum])
+        keeper.apply_to(context)
+        await server.start(config.listen.host, config.listen.port, context)
+        await _plain(server, config.metrics_listen)
+        async with _background(keeper.run(), _report_ages(store)):
+            await _told_to_stop()
+            await server.drain()
+        await server.stop()
+
+
+async def run_reconciler(config: ReconcilerConfig) -> None:
+    """Campaign for the Lease and run releases while leading, until SIGTERM."""
+    async with _cluster(config.common) as (client, store):
+        await follow_cluster(store, _RECONCILER_KINDS, _SYNC)
+        server = _health(partial(store.healthy, _STALE))
+        await _plain(server, config.metrics_listen)
+        async with _background(_report_ages(store)):
+            await _until_stopped(_lead(client, store, config.common, config.lease))
+        await server.stop()
+
+
+async def run_both(config: RunConfig) -> None:
+    """Webhook and reconciler in one process; what was installed for it is taken away at the end."""
+    async with _cluster(config.common) as (client, store):
+        await install.prepare(client, config.common.namespace, default_policy=config.default_policy)
+        await follow_cluster(store, _RECONCILER_KINDS, _SYNC)
+        subject = Subject(ips=(ip_address(config.listen.host),))
+        keeper = CertificateKeeper(client, EphemeralAuthority(), subject, None)
+        material = await keeper.ensure()
+        identity = config.common.identity or await client.whoami()
+        server = _admission(
+            StoreWorld(store, identity), _both(keeper.healthy, partial(store.healthy, _STALE))
+        )
+        context = tls.server_context()
+        keeper.apply_to(context)
+        port = await server.start(config.listen.host, config.listen.port, context)
+        await _plain(server, config.metrics_listen)
+        address = Address(config.listen.host, port)
+        await install.configure(
+            client,
+            address,
+            material.ca_bundle,
+            excluded=(config.common.namespace, *config.excluded_namespaces),
+        )
+        log.info("running", url=install.url(address, ""), identity=identity)
+        try:
+            async with _background(keeper.run(), _report_ages(store)):
+                await _until_stopped(_lead(client, store, config.common, config.lease))
+        finally:
+            await install.unconfigure(client)
+            await server.drain(grace=0.2)
+            await server.stop()
+
+
+async def _lead(client: Client, store: Store, common: Common, lease: str) -> None:
+    instance = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+
+    async def work(term: int) -> None:
+        log.info("leading", term=term)
+        actuator = Actuator(client, store, term=term, instance=instance)
+        await Reconciler(store, Policies(store), actuator).run()
+
+    await LeaseElector(client, common.namespace, lease, instance).run(work)
+
+
+def _admission(world: World, ready: Callable[[], tuple[bool, str]]) -> AdmissionServer:
+    def decide(request: Request) -> Outcome:
+        return mutate(request, world, datetime.now(UTC))
+
+    return AdmissionServer(
+        mutate=decide,
+        validate=validate,
+        ready=ready,
+        metrics=_scrape,
+        observer=_Counted(),
+    )
+
+
+def _health(ready: Callable[[], tuple[bool, str]]) -> AdmissionServer:
+    """The plain listener alone: the reconciler takes no reviews."""
+    return AdmissionServer(mutate=_unasked, validate=_unasked, ready=ready, metrics=_scrape)
+
+
+def _unasked(request: Request) -> Outcome:
+    return Outcome(object=request.object)
+
+
+class _Counted:
+    """Metrics of the admission server."""
+
+    def reviewed(self, operation: str, kind: str, result: str, seconds: float) -> None:
+        metrics.WEBHOOK_REQUESTS.labels(operation, kind, result).inc()
+        metrics.WEBHOOK_DURATION.observe(seconds)
+
+    def failed(self, cause: str) -> None:
+        metrics.WEBHOOK_FAILURES.labels(cause).inc()
+
+
+_TLS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def _scrape() -> tuple[bytes, str]:
+    return generate_latest(metrics.REGISTRY), CONTENT_TYPE_LATEST
+
+
+def _expires(material: Material) -> None:
+    metrics.CERTIFICATE_NOT_AFTER.set(material.not_after.timestamp())
+
+
+def _both(*checks: Callable[[], tuple[bool, str]]) -> Callable[[], tuple[bool, str]]:
+    def ready() -> tuple[bool, str]:
+        for check in checks:
+            fine, why = check()
+            if not fine:
+                return False, why
+        return True, ""
+
+    return ready
+
+
+async def _plain(server: AdmissionServer, address: Address | None) -> None:
+    if address is not None:
+        await server.start_plain(address.host, address.port)
+
+
+async def _report_ages(store: Store) -> None:
+    """Keep the gauge of each watch's age up to date."""
+    while True:
+        for kind, age in store.watch_age().items():
+            metrics.WATCH_AGE.labels(kind).set(age)
+        await asyncio.sleep(5)
+
+
+@asynccontextmanager
+async def _cluster(common: Common) -> AsyncIterator[tuple[Client, Store]]:
+    async with await Client.connect(common.kubeconfig, common.context) as client:
+        store = Store(client)
+        try:
+            yield client, store
+        finally:
+            await store.close()
+
+
+@asynccontextmanager
+async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run work beside the body; it is cancelled at the end, and its failure ends the body."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(item) for item in work]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def _told_to_stop() -> None:
+    """Return on SIGTERM or SIGINT; a second one ends the process at once."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop() -> None:
+        if told.is_set():
+            os._exit(130)
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await told.wait()
+    log.info("stopping")
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Do work until told to stop; the work's own end or failure ends it as well."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(_told_to_stop())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
+        return
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working

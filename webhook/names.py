@@ -1,0 +1,50 @@
+"""Every name that Slipway writes into other people's objects, in one place."""
+
+from typing import Final
+
+GROUP: Final = "slipway.dev"
+API_VERSION: Final = "slipway.dev/v1alpha1"
+FIELD_MANAGER: Final = "slipway-reconciler"
+"""``fieldManager`` of every write by the reconciler: with its user name, Slipway's identity."""
+
+# Intent: decided by the reconciler (or, for the first hold, at admission), acted on at admission.
+HOLD: Final = "slipway.dev/hold"
+PIN: Final = "slipway.dev/pin"
+SPLIT: Final = "slipway.dev/split"
+
+# Memory: what the user asked for where a projection covers it.
+ORIGINAL: Final = "slipway.dev/original"
+STABLE: Final = "slipway.dev/stable"
+
+INTENT_KEYS: Final = frozenset({HOLD, PIN, SPLIT, ORIGINAL, STABLE})
+"""Annotations that only Slipway's own identity may change."""
+
+# Facts, for people and for tools.
+VERSION: Final = "slipway.dev/version"
+REVISION: Final = "slipway.dev/revision"
+POLICY: Final = "slipway.dev/policy"
+"""Set by a user on a Deployment: the policy to use."""
+GUARDED_BY: Final = "slipway.dev/guarded-by"
+"""Set by Slipway: the policy that was in force when the present template was applied."""
+APPLIED_BY: Final = "slipway.dev/applied-by"
+APPLIED_AT: Final = "slipway.dev/applied-at"
+
+TRACK: Final = "slipway.dev/track"
+TRACK_CANARY: Final = "canary"
+TRACK_STABLE: Final = "stable"
+
+CANARY_OF: Final = "slipway.dev/canary-of"
+"""Label on objects that Slipway owns: the name of the user's object they stand beside."""
+
+POD_TEMPLATE_HASH: Final = "pod-template-hash"
+"""The native label that tells a Deployment's ReplicaSets and pods apart."""
+
+VERSION_LABEL: Final = "app.kubernetes.io/version"
+
+PREFIX: Final = "slipway.dev/"
+
+FACT_KEYS: Final = frozenset({VERSION, REVISION, GUARDED_BY, APPLIED_BY, APPLIED_AT})
+"""Annotations on a Deployment about its present template; a full-object write keeps them."""
+
+KUBECTL_ROLLOUT: Final = "kubectl-rollout"
+"""``fieldManager`` of ``kubectl rollout pause / resume / restart / undo``."""

@@ -1,0 +1,69 @@
+"""Intent: what the reconciler decided, written as JSON into one annotation of an object.
+
+``term`` is the ``leaseTransitions`` of the Lease under which it was decided; the webhook
+refuses an older one (fencing). 0 stands for a decision made at admission.
+"""
+
+from typing import Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T", bound="Intent")
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """What all intents share."""
+
+    term: int = 0
+
+    def text(self) -> str:
+        """The annotation's value; the same intent gives the same text."""
+        return msgspec.json.encode(self, order="deterministic").decode()
+
+
+class Hold(Intent, frozen=True, kw_only=True):
+    """How a Deployment's rollout is held back."""
+
+    mode: Literal["Gate", "Step", "Halt"]
+    """``Gate``: paused, no new pod. ``Step``: surge and unavailable as given, so that
+    exactly surge + unavailable new pods exist. ``Halt``: as ``Step``, but paused."""
+    surge: int = 0
+    unavailable: int = 0
+    aborted: bool = False
+    """The version was taken back; it stays held until a person tries again."""
+
+    @property
+    def new_pods(self) -> int:
+        """How many pods of the new version this hold allows."""
+        return 0 if self.mode == "Gate" else self.surge + self.unavailable
+
+
+class Pin(Intent, frozen=True, kw_only=True):
+    """Which ReplicaSet's pods a Service selects, by ``pod-template-hash``."""
+
+    hash: str
+
+
+class Share(msgspec.Struct, frozen=True):
+    """The part of one Service's traffic that goes to its canary Service."""
+
+    canary: str
+    """Name of the canary Service, in the same namespace as the root Service."""
+    weight: int
+    """Percent, 0 to 100."""
+
+
+class Split(Intent, frozen=True, kw_only=True):
+    """How a route divides the traffic of each Service, keyed by the Service's name."""
+
+    shares: dict[str, Share]
+
+
+def read_intent(kind: type[T], text: object) -> T | None:
+    """Read an annotation's value; None where it is absent or is not one of ours."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, ValueError):
+        return None

@@ -1,0 +1,154 @@
+"""`ClusterReleasePolicy` and `ReleasePolicy`: what the platform team decides once for all.
+
+Every field has a default, so ``spec: {}`` is a whole policy. Unknown fields are refused.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from webhook.objects.duration import parse_duration
+from webhook.objects.selector import LabelSelector
+
+
+class PolicyError(ValueError):
+    """A policy's spec can't be read; the message names the field and what would be right."""
+
+
+class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Wait for ``duration``, or, without one, until a person approves."""
+
+    duration: str | None = None
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """One canary step: exactly one of the fields is set (names as in Argo Rollouts)."""
+
+    set_weight: int | None = None
+    """Share of traffic for the new version, in percent, 0 to 100."""
+    pause: Pause | None = None
+
+    def __post_init__(self) -> None:
+        if (self.set_weight is None) == (self.pause is None):
+            raise ValueError("a step has exactly one of setWeight and pause")
+        if self.set_weight is not None and not 0 <= self.set_weight <= 100:
+            raise ValueError(f"setWeight {self.set_weight} is not between 0 and 100")
+        if self.pause is not None and self.pause.duration is not None:
+            parse_duration(self.pause.duration)
+
+
+DEFAULT_STEPS = (Step(set_weight=10), Step(set_weight=25), Step(set_weight=50))
+
+
+class Canary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Traffic in steps; after the last one the release is promoted."""
+
+    steps: tuple[Step, ...] = DEFAULT_STEPS
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object without fields: its presence is the choice."""
+
+
+class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A union: exactly one of ``canary`` and ``none``."""
+
+    canary: Canary | None = None
+    none: Nothing | None = None
+
+    def __post_init__(self) -> None:
+        if (self.canary is None) == (self.none is None):
+            raise ValueError("strategy has exactly one of canary and none")
+
+
+class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long traffic takes to follow a change, and to leave a pod."""
+
+    settle: str = "5s"
+    """From a route reported as programmed until it is taken as live."""
+    drain: str = "30s"
+    """From the proof that traffic left until a pod or Service may go."""
+
+    def __post_init__(self) -> None:
+        parse_duration(self.settle)
+        parse_duration(self.drain)
+
+
+class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Which Deployments the policy is for; empty selectors match everything."""
+
+    namespace_selector: LabelSelector = LabelSelector()
+    object_selector: LabelSelector = LabelSelector()
+
+
+class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What a release may not do."""
+
+    on_unguardable: Literal["Allow", "Deny"] = "Allow"
+    """A change that can't be held (Recreate): let it pass with a warning, or refuse it."""
+
+
+class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """``spec`` of both policy kinds."""
+
+    match: Match = Match()
+    strategy: Strategy = Strategy(canary=Canary())
+    traffic: Traffic = Traffic()
+    analysis: Nothing = Nothing()
+    guardrails: Guardrails = Guardrails()
+    progress_deadline: str | None = None
+    """How long new pods may take to get ready; default: the Deployment's own deadline."""
+    revision_history_limit: int = 10
+    """How many finished Releases are kept for each Deployment."""
+
+    def __post_init__(self) -> None:
+        if self.progress_deadline is not None:
+            parse_duration(self.progress_deadline)
+        if self.revision_history_limit < 0:
+            raise ValueError("revisionHistoryLimit is below 0")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """A policy with where it came from."""
+
+    kind: str
+    name: str
+    namespace: str | None
+    spec: PolicySpec
+
+
+def read_policy(obj: Mapping[str, Any]) -> Policy:
+    """Read a policy object; raises PolicyError with the nearest right name for a wrong one."""
+    meta = obj.get("metadata") or {}
+    try:
+        spec = msgspec.convert(obj.get("spec") or {}, PolicySpec)
+    except (msgspec.ValidationError, ValueError) as error:
+        what = f"{obj.get('kind', 'policy')} {meta.get('name', '?')}"
+        raise PolicyError(f"{what}: spec: {_explain(str(error))}") from error
+    return Policy(
+        kind=str(obj.get("kind")),
+        name=str(meta.get("name", "")),
+        namespace=meta.get("namespace"),
+        spec=spec,
+    )
+
+
+_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
+
+
+def _explain(message: str) -> str:
+    found = _UNKNOWN.search(message)
+    if not found:
+        return message
+    near = difflib.get_close_matches(found[1], _field_names(), n=1)
+    return message + (f"; did you mean `{near[0]}`?" if near else "")
+
+
+def _field_names() -> list[str]:
+    structs = (
+        PolicySpec, Match, Strategy, Canary, Step, Pause, Traffic, Guardrails, LabelSelector
+    )  # fmt: skip
+    return sorted({f.encode_name for s in structs for f in msgspec.structs.fields(s)})

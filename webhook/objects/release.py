@@ -1,0 +1,168 @@
+"""`Release`: one guarded rollout of one Deployment, and all that must survive a crash."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from webhook.objects.policy import Strategy, Traffic
+
+
+class Phase(StrEnum):
+    """Where a release stands; `webhook.release.phases` says how it moves on."""
+
+    PENDING = "Pending"
+    SCALING = "Scaling"
+    SHIFTING = "Shifting"
+    WAITING = "Waiting"
+    PROMOTING = "Promoting"
+    CLEANING = "Cleaning"
+    ROLLING_BACK = "RollingBack"
+    SUCCEEDED = "Succeeded"
+    ABORTED = "Aborted"
+    SUPERSEDED = "Superseded"
+    ROLLED_BACK = "RolledBack"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more happens to the release."""
+        return self in _FINISHED
+
+
+_FINISHED = frozenset({Phase.SUCCEEDED, Phase.ABORTED, Phase.SUPERSEDED, Phase.ROLLED_BACK})
+
+
+class _Camel(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
+    pass
+
+
+class DeploymentRef(_Camel, frozen=True):
+    """The Deployment that is released."""
+
+    name: str
+    uid: str
+
+
+class PolicyRef(_Camel, frozen=True):
+    """The policy in force when the release began."""
+
+    kind: str
+    name: str
+
+
+class StableRef(_Camel, frozen=True):
+    """What is returned to: the last fully released revision."""
+
+    hash: str
+    """``pod-template-hash`` of its ReplicaSet."""
+    version: str
+    revision: str
+
+
+class ReleaseSpec(_Camel, frozen=True):
+    """The resolved plan as a snapshot, and the three fields that people may change."""
+
+    deployment: DeploymentRef
+    policy: PolicyRef
+    version: str
+    revision: str
+    pod_labels: dict[str, str]
+    """Labels of the new pods: a Service that selects them belongs to the release."""
+    stable: StableRef
+    strategy: Strategy
+    traffic: Traffic
+    progress_deadline_seconds: int
+    paused: bool = False
+    abort: bool = False
+    approve: int = 0
+    """How many steps are approved: a pause without duration at step i ends at i + 1."""
+
+
+class Weight(_Camel, frozen=True):
+    """Traffic for the new version, in percent."""
+
+    asked: int = 0
+    """What the routes carry."""
+
+
+class Condition(_Camel, frozen=True):
+    """``metav1.Condition``."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    last_transition_time: datetime
+
+
+class SharedOut(_Camel, frozen=True):
+    """A root Service and the canary Service beside it."""
+
+    root: str
+    canary: str
+
+
+class ReleaseStatus(_Camel, frozen=True):
+    """How far the release is, and what it wants now; with the objects, enough after a crash."""
+
+    phase: Phase = Phase.PENDING
+    stage: str = ""
+    """The part of the phase; the stages of each phase stand in `webhook.release.phases`."""
+    step: int = 0
+    """Index of the present step, from 0; equals ``steps`` after the last one."""
+    steps: int = 0
+    weight: Weight = Weight()
+    """Share of traffic that the new version was granted, in percent."""
+    split: int | None = None
+    """Percent that routes send to the canary Services; absent while routes are the user's own."""
+    hold: str = ""
+    """``Gate``, ``Step``, ``Halt``, ``Aborted``, or empty once the hold is lifted."""
+    canary_hash: str = ""
+    canary_replicas: int = 0
+    """How many new pods are wanted."""
+    ready_canary: int = 0
+    """How many of them were ready when last recorded."""
+    root_hash: str = ""
+    """The ReplicaSet that the user's Services are pinned to; empty while they are not."""
+    exposed: tuple[SharedOut, ...] = ()
+    """Canary Services of this release."""
+    stage_since: datetime | None = None
+    """When what the present stage asks for was first seen in effect."""
+    scaling_since: datetime | None = None
+    """When the last pod got ready, or pods were asked for: the progress deadline counts on it."""
+    traffic_left_at: datetime | None = None
+    """When the pods that will go were known to be without traffic: the drain counts from here."""
+    granted: bool = False
+    """Whether the new version ever had traffic."""
+    outcome: Phase | None = None
+    """Where a rollback leads: Aborted, Superseded or RolledBack."""
+    reason: str = ""
+    """One CamelCase word for tools."""
+    message: str = ""
+    """The same in a sentence, with what to do."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    conditions: tuple[Condition, ...] = ()
+    observed_generation: int = 0
+
+
+class Release(msgspec.Struct, frozen=True):
+    """A Release object: name, spec, status."""
+
+    name: str
+    namespace: str
+    spec: ReleaseSpec
+    status: ReleaseStatus
+
+
+def read_release(obj: Mapping[str, Any]) -> Release:
+    """Read a Release; raises msgspec.ValidationError where it is not one of ours."""
+    meta = obj["metadata"]
+    return Release(
+        name=meta["name"],
+        namespace=meta["namespace"],
+        spec=msgspec.convert(obj.get("spec"), ReleaseSpec),
+        status=msgspec.convert(obj.get("status") or {}, ReleaseStatus),
+    )

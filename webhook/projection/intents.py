@@ -1,0 +1,43 @@
+"""Who may change intent: Slipway's own identity, and of its leaders only the newest."""
+
+from collections.abc import Mapping
+
+from webhook import names
+from webhook.objects.intent import Hold, Intent, Pin, Split, read_intent
+from webhook.projection.fields import annotate, annotations
+from webhook.projection.request import Object, Request
+from webhook.projection.world import World
+
+_KINDS: Mapping[str, type[Intent]] = {names.HOLD: Hold, names.PIN: Pin, names.SPLIT: Split}
+
+
+def is_own(request: Request, world: World) -> bool:
+    """Whether the write is the reconciler's.
+
+    The field manager is asked for as well, since out of a cluster Slipway may run as the same
+    user as the person at the keyboard.
+    """
+    return request.username == world.identity and request.field_manager == names.FIELD_MANAGER
+
+
+def carried(obj: Object, old: Object | None) -> Object:
+    """``obj`` with the stored object's intent, whatever the write said about it."""
+    kept = annotations(old) if old else {}
+    here = annotations(obj)
+    changes = {key: kept.get(key) for key in names.INTENT_KEYS if here.get(key) != kept.get(key)}
+    return annotate(obj, changes)
+
+
+def fenced(request: Request) -> str | None:
+    """Why this write of intent is refused: a newer leader has decided already."""
+    if request.old is None:
+        return None
+    for key, kind in _KINDS.items():
+        new = read_intent(kind, annotations(request.object).get(key))
+        old = read_intent(kind, annotations(request.old).get(key))
+        if new and old and new != old and new.term < old.term:
+            return (
+                f"{request.kind} {request.namespace}/{request.name}: {key} was decided in term "
+                f"{old.term}; a decision of term {new.term} comes from an older leader"
+            )
+    return None

@@ -1,0 +1,31 @@
+"""The pure admission path: a write in, the object to store out."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from webhook.projection.intents import fenced, is_own
+from webhook.projection.request import Outcome, Request
+from webhook.projection.rollout import mutate_deployment
+from webhook.projection.routing import mutate_httproute, mutate_service
+from webhook.projection.world import World
+
+_MUTATORS: Mapping[tuple[str, str], Callable[[Request, World, datetime], Outcome]] = {
+    ("apps", "Deployment"): mutate_deployment,
+    ("", "Service"): lambda request, world, _now: mutate_service(request, world),
+    ("gateway.networking.k8s.io", "HTTPRoute"): lambda request, world, _now: mutate_httproute(
+        request, world
+    ),
+}
+
+
+def mutate(request: Request, world: World, now: datetime) -> Outcome:
+    """Answer one write; the same inputs give the same answer, and the answer's object itself.
+
+    Kinds that Slipway knows nothing of pass unchanged.
+    """
+    mutator = _MUTATORS.get((request.group, request.kind))
+    if mutator is None:
+        return Outcome(object=request.object)
+    if is_own(request, world) and (late := fenced(request)):
+        return Outcome(object=request.object, denied=late)
+    return mutator(request, world, now)

@@ -1,0 +1,203 @@
+"""What a write to a Deployment means for its release: hold it, keep it, try it again."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from webhook import names
+from webhook.objects.intent import Hold
+from webhook.objects.policy import Policy
+from webhook.projection.deployment import hold_of, project_hold, users_deployment
+from webhook.projection.fields import annotate, annotations, read, write
+from webhook.projection.intents import carried, is_own
+from webhook.projection.request import Object, Outcome, Request
+from webhook.projection.template import (
+    Keys,
+    Stable,
+    keys_for,
+    own_keys,
+    stable_from,
+    users_template,
+    with_keys,
+)
+from webhook.projection.world import World
+
+_TEMPLATE = ("spec", "template")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The Deployment as its user wants it (with our facts), and how it is to be held."""
+
+    users: Object
+    hold: Hold | None
+    denied: str | None = None
+    warnings: tuple[str, ...] = ()
+    audit: dict[str, str] = field(default_factory=dict)
+
+
+def mutate_deployment(request: Request, world: World, now: datetime) -> Outcome:
+    """Answer a write to a Deployment."""
+    if request.old is None:
+        decision = _created(request, world, now)
+    elif is_own(request, world):
+        users = users_deployment(request.object, request.old)
+        decision = Decision(users=users, hold=hold_of(request.object))
+    else:
+        decision = _updated(request, request.old, world, now)
+    if decision.denied:
+        return Outcome(object=request.object, denied=decision.denied)
+    return Outcome(
+        object=project_hold(decision.users, decision.hold),
+        warnings=decision.warnings,
+        audit=decision.audit,
+    )
+
+
+def _created(request: Request, world: World, now: datetime) -> Decision:
+    """Nothing serves yet, so nothing is held; the version is made known."""
+    users = carried(users_deployment(request.object), None)
+    users = write(users, _TEMPLATE, users_template(read(users, _TEMPLATE)))
+    policy = world.policy_for(request.namespace, users)
+    if policy is None:
+        return Decision(users=users, hold=None)
+    users = _injected(users, keys_for(read(users, _TEMPLATE)), request, policy, now)
+    return Decision(users=users, hold=None, audit={"decision": "first-version"})
+
+
+def _updated(request: Request, old: Object, world: World, now: datetime) -> Decision:
+    """Keep what is decided; a real change of the template starts a release."""
+    users = users_deployment(request.object, old)
+    users = _with_facts_kept(carried(users, old), old)
+    asked = users_template(read(users, _TEMPLATE))
+    hold = hold_of(old)
+    if asked == users_template(read(old, _TEMPLATE)):
+        users = write(users, _TEMPLATE, with_keys(asked, own_keys(read(old, _TEMPLATE))))
+        if hold and hold.aborted and _resumes(request, old):
+            return _retried(users, hold)
+        return Decision(users=users, hold=hold)
+    policy = world.policy_for(request.namespace, users)
+    if hold is not None:
+        return _superseded(users, hold, request, policy, now)
+    if policy is None:
+        return Decision(users=write(users, _TEMPLATE, asked), hold=None)
+    return _started(users, old, request, policy, now)
+
+
+def _started(
+    users: Object, old: Object, request: Request, policy: Policy, now: datetime
+) -> Decision:
+    keys = keys_for(users_template(read(users, _TEMPLATE)))
+    users = _injected(users, keys, request, policy, now)
+    version = keys.annotations[names.VERSION]
+    obstacle = _unguardable(users, old)
+    if obstacle:
+        what = f"slipway: {request.namespace}/{request.name} goes out unguarded: {obstacle}"
+        if policy.spec.guardrails.on_unguardable == "Deny":
+            return Decision(
+                users=users, hold=None,
+                denied=f"{what}; {policy.kind} {policy.name} denies that",
+            )  # fmt: skip
+        return Decision(users, None, warnings=(what,), audit={"decision": "unguarded"})
+    stable = stable_from(read(old, _TEMPLATE))
+    users = annotate(users, {names.STABLE: msgspec.json.encode(stable).decode()})
+    return Decision(
+        users=users,
+        hold=Hold(mode="Gate"),
+        warnings=(
+            f"slipway: release of {version} starts under {policy.kind} {policy.name}; "
+            f"{stable.version} keeps serving. Follow it with: kubectl get releases",
+        ),
+        audit={"decision": "held", "revision": keys.annotations[names.REVISION]},
+    )
+
+
+def _superseded(
+    users: Object, hold: Hold, request: Request, policy: Policy | None, now: datetime
+) -> Decision:
+    """A new template in mid-release: nothing more happens to pods until traffic has moved."""
+    asked = users_template(read(users, _TEMPLATE))
+    stable = stable_of(users)
+    keys = keys_for(asked)
+    back = stable is not None and stable.revision == keys.annotations[names.REVISION]
+    if back and stable is not None:
+        keys = stable.keys
+    users = _injected(users, keys, request, policy, now)
+    held = _afresh(hold, mode="Gate" if hold.mode == "Gate" else "Halt")
+    what = (
+        "returns to the released version; traffic first, then pods" if back
+        else "replaces the release in progress; traffic returns to the released version first"
+    )  # fmt: skip
+    return Decision(
+        users=users,
+        hold=held,
+        warnings=(f"slipway: {request.namespace}/{request.name}: this change {what}",),
+        audit={"decision": "rolled-back" if back else "superseded"},
+    )
+
+
+def _retried(users: Object, hold: Hold) -> Decision:
+    return Decision(
+        users=users,
+        hold=_afresh(hold, mode="Gate"),
+        warnings=("slipway: the aborted version is tried again, from the first step",),
+        audit={"decision": "retried"},
+    )
+
+
+def _afresh(hold: Hold, *, mode: Literal["Gate", "Halt"]) -> Hold:
+    """The hold of a release that starts afresh: as it is, in another mode, and not aborted."""
+    return msgspec.structs.replace(hold, mode=mode, aborted=False)
+
+
+def stable_of(obj: Object) -> Stable | None:
+    """What was released when the present hold began."""
+    text = annotations(obj).get(names.STABLE)
+    if not isinstance(text, str):
+        return None
+    try:
+        return msgspec.json.decode(text, type=Stable)
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def _resumes(request: Request, old: Object) -> bool:
+    """``kubectl rollout resume``: only it tells a wish to resume from a full-object write."""
+    return (
+        request.field_manager == names.KUBECTL_ROLLOUT
+        and read(old, ("spec", "paused")) is True
+        and read(request.object, ("spec", "paused")) is not True
+    )
+
+
+def _unguardable(users: Object, old: Object) -> str | None:
+    if read(users, ("spec", "strategy", "type")) == "Recreate":
+        return "strategy Recreate ends the old pods before new ones start"
+    if 0 in (read(users, ("spec", "replicas")), read(old, ("spec", "replicas"))):
+        return "it has no replicas to keep serving"
+    return None
+
+
+def _injected(
+    users: Object, keys: Keys, request: Request, policy: Policy | None, now: datetime
+) -> Object:
+    """The user's Deployment with the version in its template, and who applied it when."""
+    asked = users_template(read(users, _TEMPLATE))
+    known = keys_for(asked).annotations
+    users = write(users, _TEMPLATE, with_keys(asked, keys))
+    facts: dict[str, str | None] = {
+        names.VERSION: known[names.VERSION],
+        names.REVISION: known[names.REVISION],
+        names.APPLIED_BY: request.username or None,
+        names.APPLIED_AT: now.astimezone(UTC).isoformat(timespec="seconds"),
+    }
+    if policy:
+        facts[names.GUARDED_BY] = f"{policy.kind}/{policy.name}"
+    return annotate(users, facts)
+
+
+def _with_facts_kept(users: Object, old: Object) -> Object:
+    kept, here = annotations(old), annotations(users)
+    return annotate(users, {k: kept.get(k) for k in names.FACT_KEYS if here.get(k) != kept.get(k)})

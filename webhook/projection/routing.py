@@ -1,0 +1,56 @@
+"""What a write to a Service or route means while a release runs: pins and splits stay."""
+
+from webhook.objects.intent import Pin, Split
+from webhook.objects.selector import selects
+from webhook.projection.fields import read
+from webhook.projection.intents import carried, is_own
+from webhook.projection.request import Object, Outcome, Request
+from webhook.projection.service import pin_of, project_pin, users_service
+from webhook.projection.world import World
+from webhook.traffic import httproute
+
+
+def mutate_service(request: Request, world: World) -> Outcome:
+    """Answer a write to a Service."""
+    users = users_service(request.object, request.old)
+    if is_own(request, world):
+        return Outcome(object=project_pin(users, pin_of(request.object)))
+    users = carried(users, request.old)
+    if request.old is not None:
+        return Outcome(object=project_pin(users, pin_of(users)))
+    return Outcome(object=project_pin(users, _pin_for_new(users, request, world)))
+
+
+def mutate_httproute(request: Request, world: World) -> Outcome:
+    """Answer a write to an HTTPRoute."""
+    users = httproute.restore(request.object, request.old)
+    if is_own(request, world):
+        return Outcome(object=httproute.project(users, httproute.split_of(request.object)))
+    users = carried(users, request.old)
+    split = httproute.split_of(users)
+    if request.old is None:
+        split = _split_for_new(users, request, world)
+    return Outcome(object=httproute.project(users, split))
+
+
+def _pin_for_new(users: Object, request: Request, world: World) -> Pin | None:
+    """A Service that appears in mid-release is pinned from its first moment."""
+    selector = read(users, ("spec", "selector"))
+    if not isinstance(selector, dict) or not selector:
+        return None
+    for running in world.running_in(request.namespace):
+        if selects(selector, running.pod_labels):
+            return Pin(hash=running.root_hash)
+    return None
+
+
+def _split_for_new(users: Object, request: Request, world: World) -> Split | None:
+    """A route that appears (again) in mid-release carries the split from its first moment."""
+    named = httproute.services_of(users)
+    shares = {
+        service: share
+        for running in world.running_in(request.namespace)
+        for service, share in running.shares.items()
+        if (request.namespace, service) in named
+    }
+    return Split(shares=shares) if shares else None

@@ -1,0 +1,36 @@
+"""A pin projected onto a Service: it selects the pods of one ReplicaSet only."""
+
+from typing import Final
+
+from webhook import names
+from webhook.objects.intent import Pin, read_intent
+from webhook.projection.covered import Values, cover, uncover
+from webhook.projection.fields import Path, annotate, annotations
+from webhook.projection.request import Object
+
+_HASH: Final[Path] = ("spec", "selector", names.POD_TEMPLATE_HASH)
+
+
+def pin_of(obj: Object | None) -> Pin | None:
+    """The pin on a Service, None if it is not pinned."""
+    return read_intent(Pin, annotations(obj).get(names.PIN)) if obj else None
+
+
+def shown_by(pin: Pin | None) -> Values:
+    """The selector key that a pin covers."""
+    return {_HASH: pin.hash} if pin else {}
+
+
+def users_service(new: Object, old: Object | None = None) -> Object:
+    """The Service as its user wants it, behind whatever pin is shown in ``new``."""
+    return uncover(new, shown_by(pin_of(new)), old, shown_by(pin_of(old)))
+
+
+def project_pin(users: Object, pin: Pin | None) -> Object:
+    """Show a pin on the user's Service, or, with None, the Service as it is."""
+    return annotate(cover(users, shown_by(pin)), {names.PIN: pin.text() if pin else None})
+
+
+def restore_projection(obj: Object) -> Object:
+    """``obj`` as the webhook would have stored it: the repair of a write that it missed."""
+    return project_pin(users_service(obj), pin_of(obj))

@@ -1,0 +1,108 @@
+"""The pod template: the user's part of it, and the few keys that Slipway adds on a real change."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import orjson
+
+from webhook import names
+from webhook.projection.fields import ABSENT, read, write
+from webhook.projection.request import Object
+
+_LABELS = ("metadata", "labels")
+_ANNOTATIONS = ("metadata", "annotations")
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """Slipway's own keys in a pod template."""
+
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class Stable(msgspec.Struct, frozen=True):
+    """What was released when a hold began: enough to know it again and to return to it."""
+
+    revision: str
+    version: str
+    keys: Keys
+
+
+def own_keys(template: Mapping[str, Any]) -> Keys:
+    """Slipway's keys in ``template``."""
+    return Keys(labels=_ours(template, _LABELS), annotations=_ours(template, _ANNOTATIONS))
+
+
+def users_template(template: Object) -> Object:
+    """``template`` without Slipway's keys; the same object if it has none."""
+    keys = own_keys(template)
+    for path, ours in ((_LABELS, keys.labels), (_ANNOTATIONS, keys.annotations)):
+        for key in ours:
+            template = write(template, (*path, key), ABSENT)
+    return template
+
+
+def with_keys(users: Object, keys: Keys) -> Object:
+    """The user's template with exactly these keys of ours."""
+    for path, ours in ((_LABELS, keys.labels), (_ANNOTATIONS, keys.annotations)):
+        for key, value in ours.items():
+            users = write(users, (*path, key), value)
+    return users
+
+
+def revision_of(users: Mapping[str, Any]) -> str:
+    """A digest of the user's template: 10 hexadecimal digits of SHA-256 over its sorted JSON."""
+    text = orjson.dumps(users, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:10]
+
+
+def version_of(users: Mapping[str, Any]) -> str:
+    """The version that people know: ``app.kubernetes.io/version``, else the image's tag.
+
+    Of an image named by digest only, the first 12 digits; ``latest`` where nothing is said.
+    """
+    labelled = read(users, (*_LABELS, names.VERSION_LABEL))
+    if isinstance(labelled, str) and labelled:
+        return labelled
+    containers = read(users, ("spec", "containers"))
+    if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
+        return "unknown"
+    return _tag(str(containers[0].get("image") or ""))
+
+
+def keys_for(users: Mapping[str, Any]) -> Keys:
+    """The keys to inject into a template that really changed."""
+    version = version_of(users)
+    return Keys(
+        labels={names.VERSION: label_value(version)},
+        annotations={names.VERSION: version, names.REVISION: revision_of(users)},
+    )
+
+
+def stable_from(template: Object) -> Stable:
+    """What to remember of the template that is being replaced."""
+    users = users_template(template)
+    return Stable(revision=revision_of(users), version=version_of(users), keys=own_keys(template))
+
+
+def label_value(text: str) -> str:
+    """``text`` made a valid label value: at most 63 of ``[A-Za-z0-9._-]``, ends alphanumeric."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:63].strip("._-") or "unknown"
+
+
+def _tag(image: str) -> str:
+    name, _, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    if tag:
+        return tag
+    return digest.partition(":")[2][:12] or "latest"
+
+
+def _ours(template: Mapping[str, Any], path: tuple[str, str]) -> dict[str, str]:
+    values = read(template, path)
+    if not isinstance(values, Mapping):
+        return {}
+    return {key: value for key, value in values.items() if key.startswith(names.PREFIX)}

@@ -1,0 +1,38 @@
+"""What a decision at admission may know beside the write itself: policies and running releases."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from webhook.objects.intent import Share
+from webhook.objects.policy import Policy
+from webhook.projection.request import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A release in flight, as far as a new Service or route must know it."""
+
+    name: str
+    pod_labels: Mapping[str, str]
+    root_hash: str
+    """The ReplicaSet whose pods every Service of this Deployment selects now."""
+    shares: Mapping[str, Share]
+    """By root Service: the split that its routes carry now."""
+
+
+class World(Protocol):
+    """The webhook's watch caches, seen from a pure function."""
+
+    @property
+    def identity(self) -> str:
+        """User name under which Slipway's reconciler writes."""
+        ...
+
+    def policy_for(self, namespace: str, deployment: Object) -> Policy | None:
+        """The policy that guards this Deployment, None if it is not managed."""
+        ...
+
+    def running_in(self, namespace: str) -> Iterable[Running]:
+        """The releases in flight in a namespace."""
+        ...

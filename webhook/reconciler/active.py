@@ -1,0 +1,106 @@
+"""Which Deployments are in a release: only around these are pods, Services and slices watched."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from webhook.cluster.kinds import DEPLOYMENTS, RELEASES, Object
+from webhook.cluster.snapshot import OF_A_NAMESPACE
+from webhook.cluster.store import Store
+from webhook.objects.release import Phase
+from webhook.projection.deployment import hold_of
+from webhook.reconciler.queue import Key
+
+_PATIENCE = 20.0
+"""Seconds for the tables of a namespace to be complete; then it is tried again."""
+
+
+class Active:
+    """The Deployments that need the engine, by namespace."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._keys: dict[str, set[str]] = defaultdict(set)
+        self._last: dict[Key, Object] = {}
+
+    def in_namespace(self, namespace: str) -> Iterable[Key]:
+        """Every active key of a namespace."""
+        return [(namespace, name) for name in self._keys.get(namespace, ())]
+
+    def everywhere(self) -> Iterable[Key]:
+        """Every active key."""
+        return [key for namespace in self._keys for key in self.in_namespace(namespace)]
+
+    def __contains__(self, key: Key) -> bool:
+        return key[1] in self._keys.get(key[0], ())
+
+    async def begin(self, key: Key) -> None:
+        """Watch what is around a Deployment; returns when the tables are complete."""
+        if key in self:
+            return
+        followed = []
+        try:
+            for kind in OF_A_NAMESPACE:
+                await self._store.follow(kind, key[0], timeout=_PATIENCE)
+                followed.append(kind)
+        except BaseException:
+            for kind in followed:
+                await self._store.unfollow(kind, key[0])
+            raise
+        self._keys[key[0]].add(key[1])
+
+    async def end(self, key: Key) -> None:
+        """Stop watching around a Deployment."""
+        if key not in self:
+            return
+        self._keys[key[0]].discard(key[1])
+        self._last.pop(key, None)
+        if not self._keys[key[0]]:
+            del self._keys[key[0]]
+        for kind in OF_A_NAMESPACE:
+            await self._store.unfollow(kind, key[0])
+
+    def deployment(self, key: Key) -> tuple[Object | None, bool]:
+        """The Deployment and whether it is still there; its last state where it is gone."""
+        found = self._store.table(DEPLOYMENTS).get(*key)
+        if found is not None:
+            self._last[key] = found
+            return found, True
+        return self._last.get(key), False
+
+    def remember(self, obj: Object) -> None:
+        """Keep the last state of a Deployment that was deleted."""
+        meta = obj["metadata"]
+        self._last[meta["namespace"], meta["name"]] = obj
+
+
+def key_of_release(obj: Object) -> Key | None:
+    """The Deployment that a Release is about."""
+    reference = ((obj.get("spec") or {}).get("deployment") or {}).get("name")
+    return (obj["metadata"]["namespace"], reference) if reference else None
+
+
+def wants_engine(obj: Object) -> bool:
+    """Whether a Deployment carries a hold that somebody has to act on."""
+    hold = hold_of(obj)
+    return hold is not None and not hold.aborted
+
+
+def unfinished(obj: Object) -> bool:
+    """Whether a Release object is in flight."""
+    phase = (obj.get("status") or {}).get("phase", Phase.PENDING)
+    return not Phase(phase).finished if phase in set(Phase) else False
+
+
+def in_flight(store: Store) -> set[Key]:
+    """Every Deployment that needs the engine, as the tables stand now."""
+    held = {
+        (obj["metadata"]["namespace"], obj["metadata"]["name"])
+        for obj in store.table(DEPLOYMENTS).all()
+        if wants_engine(obj)
+    }
+    running = {
+        key
+        for obj in store.table(RELEASES).all()
+        if unfinished(obj) and (key := key_of_release(obj)) is not None
+    }
+    return held | running

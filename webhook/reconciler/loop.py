@@ -1,0 +1,166 @@
+"""The reconciler: a change in the cluster, a decision, its writes, until there is nothing to do."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from webhook.cluster import errors
+from webhook.cluster.apply import Actuator
+from webhook.cluster.kinds import DEPLOYMENTS, NAMESPACES, RELEASES, Kind
+from webhook.cluster.policies import Policies
+from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
+from webhook.cluster.store import Change, Store
+from webhook.projection.request import Object
+from webhook.reconciler.active import Active, in_flight, key_of_release, unfinished, wants_engine
+from webhook.reconciler.queue import Key, WorkQueue
+from webhook.release.actions import Plan
+from webhook.release.observe import observe
+from webhook.release.observed import Observed
+from webhook.release.plan import plan
+from webhook.release.retire import retire
+from webhook.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+_WORKERS: Final = 8
+_ROUNDS: Final = 100
+"""Decisions in a row for one Deployment before others get their turn."""
+_FIRST_DELAY: Final = 0.05
+_LONGEST_DELAY: Final = 10.0
+
+
+class Reconciler:
+    """Runs releases for one leader's term; cancel `run` to stop."""
+
+    def __init__(self, store: Store, policies: Policies, actuator: Actuator) -> None:
+        self._store = store
+        self._policies = policies
+        self._actuator = actuator
+        self._queue = WorkQueue()
+        self._active = Active(store)
+        self._failures: dict[Key, int] = {}
+
+    async def run(self) -> None:
+        """Take up every release in flight, then follow changes until cancelled."""
+        self._store.subscribe(self._changed)
+        for key in in_flight(self._store):
+            self._queue.add(key)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_WORKERS):
+                    group.create_task(self._work())
+        finally:
+            for key in list(self._active.everywhere()):
+                await self._active.end(key)
+
+    def _changed(self, change: Change) -> None:
+        """Which Deployments a change concerns."""
+        if change.type == "RELISTED":
+            return
+        meta = change.object["metadata"]
+        namespace = meta.get("namespace") or ""
+        if change.kind == DEPLOYMENTS:
+            self._deployment_changed((namespace, meta["name"]), change)
+        elif change.kind == RELEASES:
+            key = key_of_release(change.object)
+            if key and (unfinished(change.object) or key in self._active):
+                self._queue.add(key)
+        elif change.kind in OF_A_NAMESPACE:
+            self._add_all(namespace)
+        elif change.kind in CLUSTER_WIDE or change.kind == NAMESPACES:
+            for key in self._active.everywhere():
+                self._queue.add(key)
+
+    def _deployment_changed(self, key: Key, change: Change) -> None:
+        if change.type == "DELETED":
+            if key in self._active or wants_engine(change.object):
+                self._active.remember(change.object)
+                self._queue.add(key)
+        elif key in self._active or wants_engine(change.object):
+            self._queue.add(key)
+
+    def _add_all(self, namespace: str) -> None:
+        for key in self._active.in_namespace(namespace):
+            self._queue.add(key)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            metrics.WORK_QUEUE_DEPTH.set(len(self._queue))
+            try:
+                with metrics.RECONCILE_DURATION.time():
+                    await self._reconcile(key)
+                self._failures.pop(key, None)
+            except errors.ApiError as error:
+                self._failed(key, error, type(error).__name__)
+            except Exception as error:  # one broken object must not stop the other releases
+                log.exception("reconcile_crashed", namespace=key[0], deployment=key[1])
+                self._failed(key, error, "Bug")
+            finally:
+                self._queue.done(key)
+
+    def _failed(self, key: Key, error: Exception, cause: str) -> None:
+        """Look again soon: the state has moved on, or the API server is in trouble."""
+        metrics.RECONCILE_ERRORS.labels(cause).inc()
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (failures - 1))
+        ordinary = isinstance(error, errors.Conflict | errors.NotFound) and failures < 5
+        (log.debug if ordinary else log.warning)(
+            "reconcile_failed",
+            namespace=key[0],
+            deployment=key[1],
+            error=str(error),
+            retry_in=delay,
+        )
+        self._queue.add_after(key, delay)
+
+    async def _reconcile(self, key: Key) -> None:
+        await self._active.begin(key)
+        for _ in range(_ROUNDS):
+            deployment, there = self._active.deployment(key)
+            if deployment is None:
+                await self._active.end(key)
+                return
+            seen, decided = self._decide(key, deployment, there=there)
+            if not decided.actions:
+                await self._rest(key, seen, decided, there=there)
+                return
+            await self._perform(deployment, seen, decided)
+        self._queue.add(key)
+
+    def _decide(self, key: Key, deployment: Object, *, there: bool) -> tuple[Observed, Plan]:
+        policy = self._policies.policy_for(key[0], deployment)
+        seen = observe(gather(self._store, deployment, policy))
+        decided = plan(seen, datetime.now(UTC)) if there else retire(seen)
+        return seen, decided
+
+    async def _perform(self, deployment: Object, seen: Observed, decided: Plan) -> None:
+        roots = frozenset(root.name for root in seen.roots)
+        for action in decided.actions:
+            log.info(
+                "action",
+                namespace=seen.deployment.namespace,
+                deployment=seen.deployment.name,
+                action=type(action).__name__,
+                why=decided.reason,
+            )
+            current = self._store.table(DEPLOYMENTS).get(
+                seen.deployment.namespace, seen.deployment.name
+            )
+            await self._actuator.perform(current or deployment, roots, action)
+
+    async def _rest(self, key: Key, seen: Observed, decided: Plan, *, there: bool) -> None:
+        if decided.wake_at is not None:
+            wait = (decided.wake_at - datetime.now(UTC)).total_seconds()
+            self._queue.add_after(key, wait)
+        if not there or (seen.release is None and not decided.wake_at):
+            await self._active.end(key)
+
+
+async def follow_cluster(store: Store, kinds: tuple[Kind, ...], timeout: float) -> None:  # noqa: ASYNC109 the store raises it as its own error
+    """Start the cluster-wide watches and wait until all are complete."""
+    async with asyncio.TaskGroup() as group:
+        for kind in kinds:
+            group.create_task(store.follow(kind, timeout=timeout))

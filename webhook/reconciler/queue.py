@@ -1,0 +1,62 @@
+"""Which Deployments want a look, and when: each at most once at a time."""
+
+import asyncio
+import time
+from typing import TypeAlias
+
+Key: TypeAlias = tuple[str, str]
+"""(namespace, name) of a Deployment."""
+
+
+class WorkQueue:
+    """Keys that are due. A key added while it is worked on comes again afterwards."""
+
+    def __init__(self) -> None:
+        self._due: dict[Key, None] = {}
+        self._busy: set[Key] = set()
+        self._again: set[Key] = set()
+        self._timers: dict[Key, tuple[float, asyncio.TimerHandle]] = {}
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def add(self, key: Key) -> None:
+        """Make a key due now."""
+        if key in self._busy:
+            self._again.add(key)
+            return
+        self._due[key] = None
+        self._wake.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Make a key due later; an earlier time that is set already stays."""
+        at = time.monotonic() + max(0.0, seconds)
+        known = self._timers.get(key)
+        if known:
+            if known[0] <= at:
+                return
+            known[1].cancel()
+        handle = asyncio.get_running_loop().call_later(max(0.0, seconds), self._ring, key)
+        self._timers[key] = (at, handle)
+
+    async def get(self) -> Key:
+        """The next due key; call `done` with it afterwards."""
+        while not self._due:
+            self._wake.clear()
+            await self._wake.wait()
+        key = next(iter(self._due))
+        del self._due[key]
+        self._busy.add(key)
+        return key
+
+    def done(self, key: Key) -> None:
+        """The work on a key is over."""
+        self._busy.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def _ring(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        self.add(key)

@@ -1,0 +1,87 @@
+"""A Deployment with no release in flight: begin one, leave it alone, or tidy up after one."""
+
+from webhook.objects.duration import parse_duration
+from webhook.objects.policy import Policy
+from webhook.objects.release import (
+    DeploymentRef,
+    PolicyRef,
+    ReleaseSpec,
+    StableRef,
+)
+from webhook.release.actions import (
+    Action,
+    CreateRelease,
+    DeleteCanary,
+    DeleteRelease,
+    LiftHold,
+    Plan,
+    RemoveStray,
+    SetHold,
+    SetPin,
+    SetSplit,
+)
+from webhook.release.observed import Observed, Side
+
+_DEFAULT_HISTORY = 10
+
+
+def begin(seen: Observed) -> Plan:
+    """What a Deployment without a running release needs."""
+    deployment = seen.deployment
+    hold, stable = deployment.hold, deployment.stable
+    if hold is None or hold.aborted:
+        return Plan(actions=(*_leftovers(seen), *_forgotten(seen)), reason="at rest")
+    if stable is None or seen.stable is None:
+        return Plan(actions=(LiftHold(),), reason="no released version is left to protect")
+    if deployment.revision == stable.revision and not seen.leftovers:
+        tidy = _leftovers(seen)
+        return Plan(actions=(*tidy, LiftHold()), reason="the released version was asked for again")
+    if seen.policy is None or seen.policy.spec.strategy.none is not None:
+        return Plan(actions=(*_leftovers(seen), LiftHold()), reason="no policy guards it any more")
+    if hold.mode == "Step":
+        return Plan(actions=(SetHold("Halt", surge=hold.surge),), reason="its Release is gone")
+    name = f"{deployment.name[:200]}-{deployment.generation}"
+    return Plan(
+        actions=(CreateRelease(name, snapshot(seen, seen.policy, seen.stable)),),
+        reason=f"release {name} begins",
+    )
+
+
+def snapshot(seen: Observed, policy: Policy, stable: Side) -> ReleaseSpec:
+    """The policy as it is now, resolved for one release."""
+    deployment = seen.deployment
+    deadline = deployment.progress_deadline
+    if policy.spec.progress_deadline:
+        deadline = round(parse_duration(policy.spec.progress_deadline).total_seconds())
+    known = deployment.stable
+    return ReleaseSpec(
+        deployment=DeploymentRef(name=deployment.name, uid=deployment.uid),
+        policy=PolicyRef(kind=policy.kind, name=policy.name),
+        version=deployment.version,
+        revision=deployment.revision,
+        pod_labels=deployment.pod_labels,
+        stable=StableRef(
+            hash=stable.hash,
+            version=known.version if known else "",
+            revision=known.revision if known else "",
+        ),
+        strategy=policy.spec.strategy,
+        traffic=policy.spec.traffic,
+        progress_deadline_seconds=deadline,
+    )
+
+
+def _leftovers(seen: Observed) -> tuple[Action, ...]:
+    """Nothing of ours stays on routes and Services when no release needs it."""
+    actions: list[Action] = [SetSplit(r.ref, {}) for r in seen.routes if r.shares]
+    actions += [RemoveStray(ref) for ref in seen.strays]
+    actions += [SetPin(root.name, None) for root in seen.roots if root.pin]
+    if not actions:
+        actions += [DeleteCanary(canary.name) for canary in seen.canaries]
+    return tuple(actions)
+
+
+def _forgotten(seen: Observed) -> tuple[Action, ...]:
+    """Finished releases over the limit, oldest first."""
+    limit = seen.policy.spec.revision_history_limit if seen.policy else _DEFAULT_HISTORY
+    return tuple(DeleteRelease(release.name) for release in reversed(seen.finished[limit:]))

@@ -1,0 +1,90 @@
+"""What must be seen before a stage may end: each check gives the reason why not, or None."""
+
+from webhook.objects.release import ReleaseStatus
+from webhook.release.converge import outgoing
+from webhook.release.observed import Observed
+
+
+def roots_reach(seen: Observed, hash_: str) -> str | None:
+    """Every pinned Service offers exactly the ready pods of the ReplicaSet ``hash_``."""
+    side = next((s for s in (seen.stable, seen.canary) if s and s.hash == hash_), None)
+    if side is None:
+        return f"the ReplicaSet with hash {hash_} is not there"
+    for root in seen.roots:
+        if root.shared:
+            continue
+        if root.endpoints - side.all:
+            return f"Service {root.name} still offers pods of another version"
+        if side.ready - root.endpoints:
+            return f"Service {root.name} does not offer every ready pod yet"
+    return None
+
+
+def roots_offer_both(seen: Observed) -> str | None:
+    """Every unpinned Service offers the ready pods of both versions."""
+    sides = [side for side in (seen.stable, seen.canary) if side]
+    ready = frozenset[str]().union(*(side.ready for side in sides))
+    for root in seen.roots:
+        if ready - root.endpoints:
+            return f"Service {root.name} does not offer every ready pod yet"
+    return None
+
+
+def canary_ready(seen: Observed, status: ReleaseStatus) -> str | None:
+    """The wanted number of new pods is ready."""
+    deployment = seen.deployment
+    if deployment.paused_by_user:
+        return "the Deployment is paused by its user; kubectl rollout resume goes on"
+    if seen.canary is None:
+        return "the Deployment controller has not made the new ReplicaSet yet"
+    ready = len(seen.canary.ready)
+    if ready < status.canary_replicas:
+        return f"{ready} of {status.canary_replicas} new pods are ready"
+    return None
+
+
+def canary_reachable(seen: Observed, status: ReleaseStatus) -> str | None:
+    """Each canary Service offers the new pods that are ready, and no strangers."""
+    if seen.canary is None:
+        return "the new ReplicaSet is gone"
+    there = {canary.name: canary for canary in seen.canaries}
+    for pair in status.exposed:
+        found = there.get(pair.canary)
+        if found is None:
+            return f"Service {pair.canary} is not there yet"
+        if found.endpoints - seen.canary.all:
+            return f"Service {pair.canary} offers pods of another version"
+        if len(found.endpoints & seen.canary.ready) < status.canary_replicas:
+            return f"Service {pair.canary} does not offer every new pod yet"
+    return None
+
+
+def routes_programmed(seen: Observed, _status: ReleaseStatus) -> str | None:
+    """Each route that carries a split is reported as live by its controller."""
+    for route in seen.routes:
+        if route.unprogrammed:
+            return f"{route.ref}: {route.unprogrammed}"
+    return None
+
+
+def canaries_gone(seen: Observed, _status: ReleaseStatus) -> str | None:
+    """No canary Service is left."""
+    return f"Service {seen.canaries[0].name} is being deleted" if seen.canaries else None
+
+
+def withdrawn(seen: Observed, _status: ReleaseStatus) -> str | None:
+    """No pod of a version that was taken back is left, but those that are ending."""
+    left = [pod for side in outgoing(seen) for pod in side.pods if not pod.terminating]
+    return f"{len(left)} pods of the version taken back are still there" if left else None
+
+
+def rolled_out(seen: Observed, _status: ReleaseStatus) -> str | None:
+    """The native controller is done, and the pods of other versions are gone for good."""
+    deployment = seen.deployment
+    if deployment.hold is not None:
+        return None
+    if not deployment.complete:
+        return "the Deployment controller replaces the old pods"
+    sides = [seen.stable, *seen.leftovers] if seen.canary else list(seen.leftovers)
+    left = [pod for side in sides if side for pod in side.pods]
+    return f"{len(left)} old pods are ending" if left else None

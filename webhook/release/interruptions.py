@@ -1,0 +1,105 @@
+"""What may come between: a person, a new template, a version that fails."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from webhook.objects.release import Phase, Release, ReleaseStatus
+from webhook.release.converge import moved_on
+from webhook.release.observed import Observed
+from webhook.release.phases import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """A turn that does not come from the release's own progress."""
+
+    turn: Turn
+    reason: str
+    """CamelCase."""
+    message: str
+
+
+def interruption(
+    seen: Observed, release: Release, status: ReleaseStatus, now: datetime
+) -> Interruption | None:
+    """What ends or sets back the release now; None while nothing does."""
+    if status.phase in (Phase.ROLLING_BACK, Phase.CLEANING) or status.stage == "lift":
+        return None
+    for cause in (_by_template(seen, release), _by_person(release), _by_pods(seen, status)):
+        if cause:
+            return cause
+    return _by_deadline(seen, release, status, now)
+
+
+def outcome_now(seen: Observed, release: Release, status: ReleaseStatus) -> ReleaseStatus:
+    """A rollback leads where the user's template points now, also if it changed meanwhile."""
+    if status.phase is not Phase.ROLLING_BACK or not moved_on(seen, release):
+        return status
+    changed = _by_template(seen, release)
+    outcome = Phase.ROLLED_BACK if changed and changed.turn is Turn.RETURN else Phase.SUPERSEDED
+    if status.stage in ("settle-up", "unpin") and outcome is not status.outcome:
+        return status
+    return replace(status, outcome=outcome)
+
+
+def _by_template(seen: Observed, release: Release) -> Interruption | None:
+    if not moved_on(seen, release):
+        return None
+    if seen.deployment.revision == release.spec.stable.revision:
+        return Interruption(
+            Turn.RETURN,
+            "ReturnedToStable",
+            f"the Deployment was set back to {release.spec.stable.version}, which still serves",
+        )
+    return Interruption(
+        Turn.SUPERSEDE,
+        "NewVersionApplied",
+        f"{seen.deployment.version} was applied; {release.spec.version} gives its traffic back",
+    )
+
+
+def _by_person(release: Release) -> Interruption | None:
+    if not release.spec.abort:
+        return None
+    return Interruption(Turn.ABORT, "AbortRequested", "spec.abort was set on the Release")
+
+
+def _by_pods(seen: Observed, status: ReleaseStatus) -> Interruption | None:
+    if not status.granted or status.weight.asked == 0 or seen.canary is None:
+        return None
+    lost = sorted(pod.name for pod in seen.canary.pods if pod.lost_readiness)
+    if lost:
+        return Interruption(
+            Turn.ABORT,
+            "CanaryUnready",
+            f"{len(lost)} of {len(seen.canary.pods)} new pods lost readiness while they had "
+            f"{status.weight.asked} % of the traffic (first: {lost[0]})",
+        )
+    if seen.canary.ready:
+        return None
+    turn = Turn.ABORT if status.phase is Phase.PROMOTING else Turn.LOST
+    if turn is Turn.LOST and status.phase is Phase.SCALING:
+        turn = Turn.ABORT
+    return Interruption(turn, "CanaryGone", "no new pod is ready while the version has traffic")
+
+
+def _by_deadline(
+    seen: Observed, release: Release, status: ReleaseStatus, now: datetime
+) -> Interruption | None:
+    if status.stage != "scale" or status.scaling_since is None or release.spec.paused:
+        return None
+    ready = len(seen.canary.ready) if seen.canary else 0
+    if ready >= status.canary_replicas or seen.deployment.paused_by_user:
+        return None
+    limit = timedelta(seconds=release.spec.progress_deadline_seconds)
+    since = now if ready > status.ready_canary else status.scaling_since
+    if now < since + limit:
+        return None
+    return Interruption(
+        Turn.ABORT,
+        "ProgressDeadlineExceeded",
+        f"{ready} of {status.canary_replicas} new pods were ready after "
+        f"{release.spec.progress_deadline_seconds} s",
+    )

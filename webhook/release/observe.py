@@ -1,0 +1,317 @@
+"""From raw objects to `Observed`: everything that the engine knows of the Kubernetes API."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from webhook import names
+from webhook.objects.policy import Policy
+from webhook.objects.release import Release
+from webhook.objects.selector import selects
+from webhook.projection.deployment import hold_of, users_deployment
+from webhook.projection.fields import ABSENT, annotations, labels, read, write
+from webhook.projection.request import Object
+from webhook.projection.rollout import stable_of
+from webhook.projection.service import pin_of, users_service
+from webhook.projection.template import revision_of, users_template, version_of
+from webhook.release.observed import (
+    CanaryView,
+    DeploymentView,
+    Observed,
+    PodView,
+    RootView,
+    RouteRef,
+    RouteView,
+    Side,
+)
+from webhook.traffic.canary_service import ROOT
+from webhook.traffic.contract import Objects
+from webhook.traffic.routers import ROUTERS
+
+_HASH_LABEL = ("metadata", "labels", names.POD_TEMPLATE_HASH)
+_SAME_MOMENT = timedelta(seconds=2)
+"""A kubelet sets startTime and the first Ready condition together, in whole seconds."""
+_NATIVE_DEADLINE = 600
+"""Default of ``progressDeadlineSeconds``, in seconds (apps/v1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The objects of one Deployment's namespace, as the API server sent them."""
+
+    deployment: Object
+    replicasets: Sequence[Object] = ()
+    pods: Sequence[Object] = ()
+    services: Sequence[Object] = ()
+    slices: Sequence[Object] = ()
+    routes: Objects = field(default_factory=dict)
+    releases: Sequence[Release] = ()
+    policy: Policy | None = None
+
+
+def observe(raw: Raw) -> Observed:
+    """What the engine decides on."""
+    view = deployment_view(raw.deployment)
+    releases = sorted(
+        (r for r in raw.releases if r.spec.deployment.uid == view.uid),
+        key=lambda r: (r.status.started_at.timestamp() if r.status.started_at else 1e18, r.name),
+        reverse=True,
+    )
+    running = next((r for r in releases if not r.status.phase.finished), None)
+    stable, canary, leftovers = _sides(raw, view, running)
+    roots, canaries = _services(raw, view)
+    routes, routed = _routes(raw, view, roots)
+    return Observed(
+        deployment=view,
+        stable=stable,
+        canary=canary,
+        leftovers=leftovers,
+        roots=tuple(
+            RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed) for r in roots
+        ),
+        canaries=canaries,
+        routes=routes,
+        strays=_strays(raw, view, roots),
+        release=running,
+        finished=tuple(r for r in releases if r.status.phase.finished),
+        policy=raw.policy,
+        taken=frozenset(
+            s["metadata"]["name"] for s in raw.services if names.CANARY_OF not in labels(s)
+        ),
+    )
+
+
+def deployment_view(obj: Object) -> DeploymentView:
+    """The Deployment behind whatever hold is shown in it."""
+    meta, status = obj["metadata"], obj.get("status") or {}
+    users = users_deployment(obj)
+    template = users_template(users["spec"]["template"])
+    replicas = users["spec"].get("replicas", 1)
+    generation = meta.get("generation", 0)
+    hold = hold_of(obj)
+    failed = _condition(status, "Progressing")
+    return DeploymentView(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        generation=generation,
+        observed_generation=status.get("observedGeneration", 0),
+        replicas=replicas,
+        hold=hold,
+        stable=stable_of(obj),
+        revision=revision_of(template),
+        version=version_of(template),
+        pod_labels=dict(labels(obj["spec"]["template"])),
+        progress_deadline=users["spec"].get("progressDeadlineSeconds") or _NATIVE_DEADLINE,
+        paused_by_user=users["spec"].get("paused") is True,
+        complete=(
+            status.get("observedGeneration", 0) >= generation
+            and status.get("updatedReplicas", 0) == replicas
+            and status.get("replicas", 0) == replicas
+            and status.get("availableReplicas", 0) == replicas
+        ),
+        marked_failed=failed.get("reason") == "ProgressDeadlineExceeded",
+    )
+
+
+def _sides(
+    raw: Raw, view: DeploymentView, running: Release | None
+) -> tuple[Side | None, Side | None, tuple[Side, ...]]:
+    """Stable, canary and leftover ReplicaSets, told apart by hash and template."""
+    mine = [rs for rs in raw.replicasets if _owned_by(rs, view.uid)]
+    known = running.spec.stable.hash if running else None
+    stable = next((rs for rs in mine if labels(rs).get(names.POD_TEMPLATE_HASH) == known), None)
+    if stable is None and known is None:
+        stable = _stable_among(mine, view)
+    template = raw.deployment["spec"]["template"]
+    canary = next((rs for rs in mine if rs is not stable and _template_of(rs) == template), None)
+    pods = _pods_by_owner(raw.pods)
+    leftovers = tuple(
+        side
+        for rs in mine
+        if rs is not stable and rs is not canary
+        for side in [_side(rs, pods)]
+        if side.wanted or side.pods
+    )
+    return (
+        _side(stable, pods) if stable else None,
+        _side(canary, pods) if canary else None,
+        leftovers,
+    )
+
+
+def _stable_among(replicasets: Iterable[Object], view: DeploymentView) -> Object | None:
+    """The ReplicaSet of the revision that was released when the hold began."""
+    if view.stable is None:
+        return None
+    wanted = [
+        rs
+        for rs in replicasets
+        if rs["spec"].get("replicas", 0) > 0
+        and revision_of(users_template(_template_of(rs))) == view.stable.revision
+    ]
+    return max(wanted, key=_native_revision, default=None)
+
+
+def _native_revision(rs: Object) -> int:
+    text = str(annotations(rs).get("deployment.kubernetes.io/revision", "0"))
+    return int(text) if text.isdigit() else 0
+
+
+def _template_of(rs: Object) -> Object:
+    template: Object = rs["spec"]["template"]
+    return write(template, _HASH_LABEL, ABSENT)
+
+
+def _owned_by(obj: Object, uid: str) -> bool:
+    owners = obj["metadata"].get("ownerReferences") or []
+    return any(owner.get("uid") == uid and owner.get("controller") for owner in owners)
+
+
+def _pods_by_owner(pods: Iterable[Object]) -> Mapping[str, list[Object]]:
+    out: dict[str, list[Object]] = {}
+    for pod in pods:
+        for owner in pod["metadata"].get("ownerReferences") or []:
+            if owner.get("controller"):
+                out.setdefault(owner["uid"], []).append(pod)
+    return out
+
+
+def _side(rs: Object, pods: Mapping[str, list[Object]]) -> Side:
+    meta = rs["metadata"]
+    views = [pod_view(pod) for pod in pods.get(meta["uid"], ()) if not _over(pod)]
+    return Side(
+        name=meta["name"],
+        hash=str(labels(rs).get(names.POD_TEMPLATE_HASH, "")),
+        wanted=rs["spec"].get("replicas", 0),
+        pods=tuple(sorted(views, key=lambda pod: pod.name)),
+    )
+
+
+def _over(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def pod_view(pod: Object) -> PodView:
+    """One pod as the engine sees it."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    ready = _condition(status, "Ready")
+    is_ready = ready.get("status") == "True"
+    terminating = "deletionTimestamp" in meta
+    return PodView(
+        name=meta["name"],
+        uid=meta["uid"],
+        ready=is_ready and not terminating,
+        terminating=terminating,
+        lost_readiness=not is_ready and not terminating and _was_ready(ready, status),
+        track=labels(pod).get(names.TRACK),
+    )
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any]
+    for found in status.get("conditions") or []:
+        if found.get("type") == kind:
+            return found
+    return {}
+
+
+def _was_ready(ready: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """A Ready condition that changed to False after the pod had started was True before."""
+    changed, started = ready.get("lastTransitionTime"), status.get("startTime")
+    if not changed or not started:
+        return False
+    return datetime.fromisoformat(changed) - datetime.fromisoformat(started) > _SAME_MOMENT
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    name: str
+    pin: str | None
+    endpoints: frozenset[str]
+    shared: bool
+
+
+def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[CanaryView, ...]]:
+    offered = _endpoints(raw.slices)
+    mine = _uids_of_pods(raw, view)
+    roots, canaries = [], []
+    for service in raw.services:
+        name = service["metadata"]["name"]
+        ready = offered.get(name, frozenset())
+        if names.CANARY_OF in labels(service):
+            if _owned_by_plainly(service, view.uid):
+                selector = service["spec"].get("selector") or {}
+                hash_ = str(selector.get(names.POD_TEMPLATE_HASH, ""))
+                root = str(annotations(service).get(ROOT, ""))
+                canaries.append(CanaryView(name, root, hash_, ready))
+            continue
+        selector = read(users_service(service), ("spec", "selector"))
+        if isinstance(selector, dict) and selector and selects(selector, view.pod_labels):
+            pin = pin_of(service)
+            shared = any(
+                selects(selector, labels(pod)) and pod["metadata"]["uid"] not in mine
+                for pod in raw.pods
+            )
+            roots.append(_Root(name, pin.hash if pin else None, ready, shared))
+    by_name = sorted(roots, key=lambda r: r.name)
+    return tuple(by_name), tuple(sorted(canaries, key=lambda c: c.name))
+
+
+def _owned_by_plainly(obj: Object, uid: str) -> bool:
+    return any(o.get("uid") == uid for o in obj["metadata"].get("ownerReferences") or [])
+
+
+def _uids_of_pods(raw: Raw, view: DeploymentView) -> frozenset[str]:
+    owners = {rs["metadata"]["uid"] for rs in raw.replicasets if _owned_by(rs, view.uid)}
+    return frozenset(
+        pod["metadata"]["uid"]
+        for pod in raw.pods
+        for owner in pod["metadata"].get("ownerReferences") or []
+        if owner.get("uid") in owners
+    )
+
+
+def _endpoints(slices: Iterable[Object]) -> Mapping[str, frozenset[str]]:
+    """By Service: uids of the pods that it offers, ready and not terminating."""
+    ready: dict[str, set[str]] = {}
+    for item in slices:
+        service = labels(item).get("kubernetes.io/service-name", "")
+        for endpoint in item.get("endpoints") or []:
+            uid = (endpoint.get("targetRef") or {}).get("uid")
+            conditions = endpoint.get("conditions") or {}
+            offered = conditions.get("ready") is not False and not conditions.get("terminating")
+            if uid and offered:
+                ready.setdefault(service, set()).add(uid)
+    return {name: frozenset(uids) for name, uids in ready.items()}
+
+
+def _routes(
+    raw: Raw, view: DeploymentView, roots: Sequence[_Root]
+) -> tuple[tuple[RouteView, ...], frozenset[str]]:
+    wanted = frozenset(root.name for root in roots if not root.shared)
+    out: list[RouteView] = []
+    for router in ROUTERS.values():
+        for found in router.finds(raw.routes, view.namespace, wanted):
+            meta = found.object["metadata"]
+            shares = router.shares(raw.routes, found.object)
+            out.append(
+                RouteView(
+                    ref=RouteRef(router.kind, meta["namespace"], meta["name"]),
+                    roots=found.roots,
+                    shares={root: s for root, s in shares.items() if root in wanted},
+                    unprogrammed=router.unprogrammed(found.object),
+                )
+            )
+    routed = frozenset[str]().union(*(route.roots for route in out))
+    return tuple(sorted(out, key=lambda route: route.ref)), routed
+
+
+def _strays(raw: Raw, view: DeploymentView, roots: Sequence[_Root]) -> tuple[RouteRef, ...]:
+    wanted = frozenset(root.name for root in roots)
+    return tuple(
+        RouteRef(router.kind, view.namespace, name)
+        for router in ROUTERS.values()
+        for name in router.strays(raw.routes, view.namespace, wanted)
+    )

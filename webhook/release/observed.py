@@ -1,0 +1,147 @@
+"""What one decision looks at: a Deployment with its pods, Services and routes, as frozen values."""
+
+from dataclasses import dataclass
+
+from webhook.objects.intent import Hold, Share
+from webhook.objects.policy import Policy
+from webhook.objects.release import Release
+from webhook.projection.template import Stable
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One pod of the Deployment."""
+
+    name: str
+    uid: str
+    ready: bool
+    """Its Ready condition is True and it is not being deleted."""
+    terminating: bool
+    lost_readiness: bool
+    """It was ready once, still runs, and is not ready any more."""
+    track: str | None
+    """Value of the label ``slipway.dev/track``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The pods of one ReplicaSet: the stable or the new version."""
+
+    name: str
+    """Name of the ReplicaSet."""
+    hash: str
+    wanted: int
+    """``spec.replicas`` of the ReplicaSet."""
+    pods: tuple[PodView, ...]
+
+    @property
+    def ready(self) -> frozenset[str]:
+        """Uids of the pods that are ready to serve."""
+        return frozenset(pod.uid for pod in self.pods if pod.ready)
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Uids of all its pods."""
+        return frozenset(pod.uid for pod in self.pods)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentView:
+    """The Deployment behind whatever hold is shown in it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    observed_generation: int
+    replicas: int
+    """What its user or autoscaler wants."""
+    hold: Hold | None
+    stable: Stable | None
+    """What was released when the hold began."""
+    revision: str
+    """Digest of the user's present template."""
+    version: str
+    pod_labels: dict[str, str]
+    progress_deadline: int
+    """The user's own, in seconds."""
+    paused_by_user: bool
+    complete: bool
+    """The native rollout has nothing left to do."""
+    marked_failed: bool
+    """Its Progressing condition says that the progress deadline was exceeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootView:
+    """A user's Service whose own selector takes in the Deployment's pods."""
+
+    name: str
+    pin: str | None
+    """The hash that it is pinned to."""
+    endpoints: frozenset[str]
+    """Uids of the pods that its EndpointSlices offer: ready and not terminating."""
+    shared: bool
+    """It also serves pods of other workloads, so it can't be pinned."""
+    routed: bool
+    """A route that can be split sends to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryView:
+    """A canary Service that Slipway made."""
+
+    name: str
+    root: str
+    hash: str
+    endpoints: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RouteRef:
+    """Names a route object."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """A route that sends to one or more of the Deployment's Services."""
+
+    ref: RouteRef
+    roots: frozenset[str]
+    """Names of those Services."""
+    shares: dict[str, Share]
+    """By root Service: the split that it carries now."""
+    unprogrammed: str | None
+    """Why what it says is not known to be live; None if its controller reports it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that `plan` may depend on, but the policy and the time."""
+
+    deployment: DeploymentView
+    stable: Side | None
+    """The ReplicaSet to return to."""
+    canary: Side | None
+    """The ReplicaSet of the present template, once the controller has made it."""
+    leftovers: tuple[Side, ...] = ()
+    """ReplicaSets that are neither and still want or have pods."""
+    roots: tuple[RootView, ...] = ()
+    canaries: tuple[CanaryView, ...] = ()
+    routes: tuple[RouteView, ...] = ()
+    strays: tuple[RouteRef, ...] = ()
+    """Objects made for a route that does not need them any more."""
+    release: Release | None = None
+    """The release in flight."""
+    finished: tuple[Release, ...] = ()
+    """Earlier releases of this Deployment, newest first."""
+    policy: Policy | None = None
+    taken: frozenset[str] = frozenset()
+    """Names of the namespace's Services that are not Slipway's."""

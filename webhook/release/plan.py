@@ -1,0 +1,185 @@
+"""The engine: one pure decision for one Deployment.
+
+`plan` looks at a release's status and at the cluster. It first asks whether something has come
+in between (`interruptions`), then moves through the stages as far as what is seen allows, and
+returns the writes that make the cluster what the status then says (`converge`).
+"""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from webhook.objects.release import Phase, ReleaseStatus, Weight
+from webhook.release.actions import Action, Announce, Plan, Record
+from webhook.release.begin import begin
+from webhook.release.converge import converge
+from webhook.release.interruptions import Interruption, interruption, outcome_now
+from webhook.release.observed import Observed
+from webhook.release.phases import Turn, after
+from webhook.release.report import described, reported
+from webhook.release.stages import STAGES, At, Stage
+
+_LONGEST = 64
+"""More stages than any release passes in one decision: a bound, not a limit."""
+
+_DONE = {
+    Phase.SCALING: Turn.SCALED,
+    Phase.PROMOTING: Turn.PROMOTED,
+    Phase.CLEANING: Turn.CLEANED,
+}
+_OUTCOME = {
+    Phase.ABORTED: Turn.ABORTED,
+    Phase.SUPERSEDED: Turn.SUPERSEDED,
+    Phase.ROLLED_BACK: Turn.RETURNED,
+}
+_TAKES_BACK = {
+    Turn.ABORT: Phase.ABORTED,
+    Turn.SUPERSEDE: Phase.SUPERSEDED,
+    Turn.RETURN: Phase.ROLLED_BACK,
+}
+
+
+def plan(seen: Observed, now: datetime) -> Plan:
+    """Decide the next writes for one Deployment; the same inputs give the same plan."""
+    if seen.release is None:
+        return begin(seen)
+    at = At(seen=seen, release=seen.release, now=now)
+    status = seen.release.status
+    if not status.stage:
+        status = _entered(at, status, Phase.PENDING)
+    halted = interruption(seen, seen.release, status, now)
+    if halted:
+        status = _interrupted(at, status, halted)
+    status = outcome_now(seen, seen.release, status)
+    return _advance(at, status)
+
+
+def _advance(at: At, status: ReleaseStatus) -> Plan:
+    """Pass every stage whose change is seen in effect; stop at the first that is not."""
+    for _ in range(_LONGEST):
+        if status.phase.finished:
+            return _finish(at, status)
+        stage = _stage(status)
+        writes = converge(at.seen, at.release, status)
+        lacking = _waiting(at, status) or stage.lacks(at, status)
+        if writes or lacking:
+            why = lacking or f"{status.phase}: {stage.name}"
+            return _stay(at, replace(status, stage_since=None), writes, why)
+        since = status.stage_since or at.now
+        until = stage.until(at, status, since)
+        if at.now < until:
+            status = replace(status, stage_since=since)
+            return _stay(at, status, (), f"{stage.name} until {until:%H:%M:%S}", until)
+        status = _next(at, stage.leave(at, status))
+    raise RuntimeError(f"release {at.release.name} does not come to rest")
+
+
+def _stay(
+    at: At,
+    status: ReleaseStatus,
+    writes: tuple[Action, ...],
+    why: str,
+    wake_at: datetime | None = None,
+) -> Plan:
+    status = described(at, status, why)
+    deadline = _deadline(at, status)
+    wakes = [time for time in (wake_at, deadline) if time]
+    return Plan(
+        actions=(*_recorded(at, status), *writes),
+        reason=why,
+        wake_at=min(wakes) if wakes else None,
+    )
+
+
+def _finish(at: At, status: ReleaseStatus) -> Plan:
+    status = described(at, replace(status, finished_at=at.now), str(status.phase))
+    return Plan(actions=_recorded(at, status), reason=status.message)
+
+
+def _recorded(at: At, status: ReleaseStatus) -> tuple[Action, ...]:
+    """The status first, so that what is granted is known before it is done; then the news."""
+    before = at.release.status
+    if status == before:
+        return ()
+    news: tuple[Announce, ...] = ()
+    if (status.phase, status.step) != (before.phase, before.step):
+        failed = status.outcome is Phase.ABORTED
+        news = (Announce("Warning" if failed else "Normal", reported(status), status.message),)
+    return (Record(at.release.name, status), *news)
+
+
+def _deadline(at: At, status: ReleaseStatus) -> datetime | None:
+    if _stage(status).name != "scale" or status.scaling_since is None:
+        return None
+    return status.scaling_since + timedelta(seconds=at.release.spec.progress_deadline_seconds)
+
+
+def _waiting(at: At, status: ReleaseStatus) -> str | None:
+    """A person's brake: nothing goes forward, though everything granted is kept up."""
+    forward = status.phase not in (Phase.ROLLING_BACK, Phase.CLEANING)
+    if forward and at.release.spec.paused:
+        return "the Release is paused; set spec.paused to false to go on"
+    return None
+
+
+def _stage(status: ReleaseStatus) -> Stage:
+    for stage in STAGES[status.phase]:
+        if stage.name == status.stage:
+            return stage
+    raise LookupError(f"phase {status.phase} has no stage {status.stage!r}")
+
+
+def _next(at: At, status: ReleaseStatus) -> ReleaseStatus:
+    """The next stage of this phase, or the phase that the table gives."""
+    stages = STAGES[status.phase]
+    here = next(i for i, stage in enumerate(stages) if stage.name == status.stage)
+    return _first_applying(at, status, stages[here + 1 :]) or _leave(at, status)
+
+
+def _leave(at: At, status: ReleaseStatus) -> ReleaseStatus:
+    if status.phase in _DONE:
+        return _entered(at, status, after(status.phase, _DONE[status.phase]))
+    if status.phase is Phase.ROLLING_BACK:
+        outcome = status.outcome or Phase.ABORTED
+        return _entered(at, status, after(status.phase, _OUTCOME[outcome]))
+    passed = 0 if status.phase is Phase.PENDING else 1
+    status = replace(status, step=min(status.step + passed, len(at.steps)))
+    return _entered(at, status, after(status.phase, _turn_of_step(at, status)))
+
+
+def _turn_of_step(at: At, status: ReleaseStatus) -> Turn:
+    nothing_serves = at.seen.stable is None or not at.seen.stable.ready
+    if status.step >= len(at.steps) or (status.phase is Phase.PENDING and nothing_serves):
+        return Turn.PROMOTE
+    return Turn.PAUSE if at.steps[status.step].pause else Turn.SET_WEIGHT
+
+
+def _entered(at: At, status: ReleaseStatus, phase: Phase) -> ReleaseStatus:
+    status = replace(status, phase=phase, stage_since=None)
+    if phase.finished:
+        return replace(status, stage="")
+    found = _first_applying(at, status, STAGES[phase])
+    if found is None:
+        raise LookupError(f"phase {phase} has no stage that applies")
+    return found
+
+
+def _first_applying(
+    at: At, status: ReleaseStatus, stages: tuple[Stage, ...]
+) -> ReleaseStatus | None:
+    for stage in stages:
+        if stage.applies(at, status):
+            return stage.enter(at, replace(status, stage=stage.name, stage_since=None))
+    return None
+
+
+def _interrupted(at: At, status: ReleaseStatus, what: Interruption) -> ReleaseStatus:
+    phase = after(status.phase, what.turn)
+    status = replace(status, reason=what.reason, message=what.message)
+    if what.turn is Turn.LOST:
+        back = 0 if status.split is not None else None
+        status = replace(
+            status, split=back, root_hash=at.release.spec.stable.hash, weight=Weight(asked=0)
+        )
+        return _entered(at, status, phase)
+    return _entered(at, replace(status, outcome=_TAKES_BACK[what.turn]), phase)

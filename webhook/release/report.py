@@ -1,0 +1,69 @@
+"""A release's status in words and conditions: what `kubectl get releases` and `wait` show."""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from webhook.objects.release import Condition, Phase, ReleaseStatus
+from webhook.release.stages import At
+
+_REASONS = {
+    Phase.PENDING: "Protecting",
+    Phase.SCALING: "WaitingForPods",
+    Phase.SHIFTING: "ShiftingTraffic",
+    Phase.WAITING: "Paused",
+    Phase.PROMOTING: "Promoting",
+    Phase.CLEANING: "Cleaning",
+    Phase.SUCCEEDED: "Released",
+}
+
+
+def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
+    """The status with reason, message, pod count and conditions for people."""
+    ready = len(at.seen.canary.ready) if at.seen.canary else 0
+    if ready > status.ready_canary and status.stage == "scale":
+        status = replace(status, scaling_since=at.now)
+    if status.outcome is None:
+        reason, message = _REASONS[status.phase], _sentence(at, status, why)
+        status = replace(status, reason=reason, message=message)
+    status = replace(status, ready_canary=ready)
+    conditions = (
+        _condition(status, "Released", _released(status), at.now),
+        _condition(status, "Progressing", _progressing(status), at.now),
+    )
+    return replace(status, conditions=conditions)
+
+
+def reported(status: ReleaseStatus) -> str:
+    """The reason of an Event: CamelCase."""
+    return f"Release{status.phase}"
+
+
+def _sentence(at: At, status: ReleaseStatus, why: str) -> str:
+    spec = at.release.spec
+    if status.phase is Phase.SUCCEEDED:
+        return f"{spec.version} serves all traffic"
+    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}"
+
+
+def _released(status: ReleaseStatus) -> str:
+    if status.phase is Phase.SUCCEEDED:
+        return "True"
+    return "False" if status.phase.finished else "Unknown"
+
+
+def _progressing(status: ReleaseStatus) -> str:
+    return "False" if status.phase.finished else "True"
+
+
+def _condition(status: ReleaseStatus, kind: str, value: str, now: datetime) -> Condition:
+    """A condition keeps its transition time as long as its status stays."""
+    before = next((c for c in status.conditions if c.type == kind), None)
+    since = before.last_transition_time if before and before.status == value else now
+    return Condition(
+        type=kind,
+        status=value,
+        reason=status.reason,
+        message=status.message,
+        last_transition_time=since,
+    )

@@ -1,0 +1,76 @@
+"""The small contract behind which every kind of router stands, one file each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from webhook.objects.intent import Share
+from webhook.projection.request import Object
+
+Objects: TypeAlias = Mapping[str, Sequence[Object]]
+"""Route objects by kind, as the API server sent them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A user's route object and which of the asked Services it sends to."""
+
+    object: Object
+    roots: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """For whom a split is written."""
+
+    owner: Object
+    """The Deployment as an ``ownerReferences`` entry."""
+    services: frozenset[str]
+    """The Deployment's root Services: splits of others are not touched."""
+    term: int
+    """The leader's term, for fencing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotate:
+    """Change annotations of a user's object; None removes one."""
+
+    kind: str
+    object: Object
+    annotations: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Create an object that Slipway owns, or make it so."""
+
+    kind: str
+    object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete an object that Slipway owns."""
+
+    kind: str
+    object: Object
+
+
+Write: TypeAlias = Annotate | Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """What the engine asks of a kind of route. All functions are pure."""
+
+    kind: str
+    finds: Callable[[Objects, str, frozenset[str]], list[Found]]
+    """The users' objects that send to Services of a namespace."""
+    shares: Callable[[Objects, Object], dict[str, Share]]
+    """The split that an object carries now, by root Service."""
+    unprogrammed: Callable[[Object], str | None]
+    """Why what the object says is not known to be live."""
+    strays: Callable[[Objects, str, frozenset[str]], list[str]]
+    """Names of objects of ours that nothing needs any more."""
+    writes: Callable[[Objects, Object, Mapping[str, Share], Target], list[Write]]
+    """The writes that make the object carry these shares, or, with none, the user's own."""

@@ -1,0 +1,227 @@
+"""HTTPRoute (Gateway API v1): the split is written into ``backendRefs[].weight``.
+
+Only the share of a split Service is divided, in proportion: its own entry keeps the stable
+part and an entry for the canary Service follows it. Other backends, filters, order and rules
+without backends stay. To have whole percents of small weights, all weights of a route are
+multiplied by one scale (100, or 1 where the user's own weights are large); the inverse takes
+out what is ours and divides.
+
+Source: Gateway API v1 ``BackendRef.weight``, 0 to 1,000,000, relative, default 1.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from webhook import names
+from webhook.objects.intent import Share, Split, read_intent
+from webhook.projection.fields import ABSENT, annotate, annotations, read, write
+from webhook.projection.request import Object
+from webhook.traffic.contract import Annotate, Found, Objects, Router, Target, Write
+
+_RULES = ("spec", "rules")
+_SCALE: Final = 100
+_LARGEST: Final = 1_000_000
+
+_Backends = list[Any]
+
+
+def split_of(obj: Object | None) -> Split | None:
+    """The split on a route, None if it has none."""
+    return read_intent(Split, annotations(obj).get(names.SPLIT)) if obj else None
+
+
+def services_of(route: Object) -> frozenset[tuple[str, str]]:
+    """(namespace, name) of every Service that the route sends requests to."""
+    home = (route.get("metadata") or {}).get("namespace") or ""
+    return frozenset(
+        (ref.get("namespace") or home, str(ref.get("name")))
+        for rule in _rules(route)
+        for ref in _backends(rule)
+        if _is_service(ref)
+    )
+
+
+def project(users: Object, split: Split | None) -> Object:
+    """The user's route with the split shown in it, or, with None, the route as it is."""
+    if split is None or not split.shares:
+        return annotate(users, {names.SPLIT: None, names.ORIGINAL: None})
+    scale = _scale_for(users)
+    shown = _each_rule(users, lambda refs: _divided(refs, split, scale))
+    return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: f'{{"scale":{scale}}}'})
+
+
+def restore(new: Object, old: Object | None = None) -> Object:
+    """The user's route behind ``new``.
+
+    A rule with an entry of ours was read from the cluster and shows a projection: what is
+    ours goes, weights are divided. A rule without one was written by the user as it stands.
+    """
+    own, stored = split_of(new), split_of(old)
+    roots = {
+        share.canary: root
+        for split in (stored, own)
+        if split
+        for root, share in split.shares.items()
+    }
+    scale = _remembered_scale(new if own else old)
+    return _each_rule(new, lambda refs: _united(refs, roots, scale)) if roots else new
+
+
+def restore_projection(obj: Object) -> Object:
+    """``obj`` as the webhook would have stored it: the repair of a write that it missed."""
+    return project(restore(obj), split_of(obj))
+
+
+def _divided(refs: _Backends, split: Split, scale: int) -> _Backends:
+    if not any(_is_service(ref) and ref.get("name") in split.shares for ref in refs):
+        return refs
+    out: _Backends = []
+    for ref in refs:
+        if not isinstance(ref, dict):
+            out.append(ref)
+            continue
+        whole = _weight(ref) * scale
+        share = split.shares.get(ref.get("name", "")) if _is_service(ref) else None
+        if share is None:
+            out.append({**ref, "weight": whole})
+            continue
+        canary = round(whole * share.weight / 100)
+        out.append({**ref, "weight": whole - canary})
+        out.append({**ref, "name": share.canary, "weight": canary})
+    return out
+
+
+def _united(refs: _Backends, ours: Mapping[str, str], scale: int) -> _Backends:
+    if not any(_is_service(ref) and ref.get("name") in ours for ref in refs):
+        return refs
+    given: dict[int, int] = {}
+    kept: _Backends = []
+    for ref in refs:
+        if _is_service(ref) and ref.get("name") in ours:
+            root = _last_named(kept, ours[ref["name"]])
+            if root is not None:
+                given[root] = given.get(root, 0) + _weight(ref)
+        else:
+            kept.append(ref)
+    return [
+        {**ref, "weight": _unscaled(_weight(ref) + given.get(i, 0), scale)}
+        if isinstance(ref, dict)
+        else ref
+        for i, ref in enumerate(kept)
+    ]
+
+
+def _last_named(refs: _Backends, name: str) -> int | None:
+    found = [i for i, ref in enumerate(refs) if _is_service(ref) and ref.get("name") == name]
+    return found[-1] if found else None
+
+
+def _unscaled(weight: int, scale: int) -> int:
+    """A weight that the scale does not divide was never shown by us: the user set it."""
+    return weight // scale if weight % scale == 0 else weight
+
+
+def _scale_for(users: Object) -> int:
+    largest = max(
+        (
+            _weight(ref)
+            for rule in _rules(users)
+            for ref in _backends(rule)
+            if isinstance(ref, dict)
+        ),
+        default=1,
+    )
+    return _SCALE if largest * _SCALE <= _LARGEST else 1
+
+
+def _remembered_scale(obj: Object | None) -> int:
+    return 1 if annotations(obj or {}).get(names.ORIGINAL) == '{"scale":1}' else _SCALE
+
+
+def _weight(ref: Any) -> int:
+    weight = ref.get("weight", 1)
+    return weight if isinstance(weight, int) else 1
+
+
+def _is_service(ref: Any) -> bool:
+    return (
+        isinstance(ref, dict)
+        and ref.get("kind", "Service") == "Service"
+        and ref.get("group", "") in ("", "core")
+    )
+
+
+def _rules(route: Object) -> list[Any]:
+    rules = read(route, _RULES)
+    return rules if isinstance(rules, list) else []
+
+
+def _backends(rule: Any) -> _Backends:
+    refs = rule.get("backendRefs") if isinstance(rule, dict) else None
+    return refs if isinstance(refs, list) else []
+
+
+def _each_rule(route: Object, change: Callable[[_Backends], _Backends]) -> Object:
+    """The route with each rule's backends changed; rules without a change are shared."""
+    rules = []
+    for rule in _rules(route):
+        refs = _backends(rule)
+        changed = change(refs) if refs else refs
+        rules.append(rule if changed is refs else {**rule, "backendRefs": changed})
+    if read(route, _RULES) is ABSENT or all(
+        a is b for a, b in zip(rules, _rules(route), strict=True)
+    ):
+        return route
+    return write(route, _RULES, rules)
+
+
+def unprogrammed(route: Object) -> str | None:
+    """Why the route's present generation is not known to be accepted; None if it is.
+
+    Every parent that reports must say Accepted and ResolvedRefs True at the generation of the
+    object. A route that nobody reports on has nothing to wait for.
+    """
+    generation = (route.get("metadata") or {}).get("generation", 0)
+    for parent in (route.get("status") or {}).get("parents") or []:
+        name = (parent.get("parentRef") or {}).get("name", "?")
+        there = {c.get("type"): c for c in parent.get("conditions") or []}
+        for kind in ("Accepted", "ResolvedRefs"):
+            condition = there.get(kind)
+            if condition is None or condition.get("observedGeneration", 0) < generation:
+                return f"Gateway {name} has not reported {kind} for generation {generation}"
+            if condition.get("status") != "True":
+                value, message = condition.get("status"), condition.get("message")
+                return f"Gateway {name} says {kind} is {value}: {message}"
+    return None
+
+
+def _finds(objects: Objects, namespace: str, services: frozenset[str]) -> list[Found]:
+    found = []
+    for route in objects.get(KIND, ()):
+        roots = {name for home, name in services_of(route) if home == namespace}
+        if roots & services:
+            found.append(Found(route, frozenset(roots & services)))
+    return found
+
+
+def _shares(_objects: Objects, route: Object) -> dict[str, Share]:
+    split = split_of(route)
+    return dict(split.shares) if split else {}
+
+
+def _writes(
+    _objects: Objects, route: Object, shares: Mapping[str, Share], target: Target
+) -> list[Write]:
+    split = Split(term=target.term, shares=dict(shares)) if shares else None
+    return [Annotate(KIND, route, {names.SPLIT: split.text() if split else None})]
+
+
+KIND: Final = "HTTPRoute"
+ROUTER: Final = Router(
+    kind=KIND,
+    finds=_finds,
+    shares=_shares,
+    unprogrammed=unprogrammed,
+    strays=lambda _objects, _namespace, _services: [],
+    writes=_writes,
+)
