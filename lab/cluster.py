@@ -279,8 +279,22 @@ class Lab:
         self.http("POST", "127.0.0.1", KUBELET_PORT, path)
 
     def http(self, method: str, host: str, port: int, path: str) -> str:
-        """One plain HTTP request to an address inside; ApiError unless it is answered 2xx."""
-        return setup.http_request(self.network, method, host, port, path)
+        """The text that an address inside answers; ApiError if no 2xx, OSError if nothing."""
+        response = self.fetch(method, host, port, path)
+        if not response.ok:
+            raise ApiError(method, f"http://{host}:{port}{path}", response.status, response.text)
+        return response.text
+
+    def fetch(
+        self,
+        method: str,
+        host: str,
+        port: int,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> setup.Response:
+        """One plain HTTP request to an address inside; OSError if there is no answer."""
+        return setup.fetch(self.network, method, host, port, path, headers or {})
 
 
 def as_yaml(manifest: str | Object | Sequence[Object]) -> str:

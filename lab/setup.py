@@ -1,8 +1,9 @@
 """What a fresh cluster is given before it is handed over, and how to tell that it is ready."""
 
 import http.client
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +13,23 @@ from lab.network import Network
 from lab.processes import Process, poll_until
 
 _CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_NEEDED_CRDS: Final = (  # what Traefik watches; each more costs the API server start-up time
+    "backendtlspolicies",
+    "gatewayclasses",
+    "gateways",
+    "grpcroutes",
+    "httproutes",
+    "referencegrants",
+    "tlsroutes",
+)
 _WITHIN: Final = 60.0  # seconds; far above what any of these takes
 
 
 def install_crds(api: Api, folder: Path) -> None:
-    """Create every CRD of a folder and wait until they are served."""
-    crds = [crd.read_text() for crd in sorted(folder.glob("*.yaml"))]
-    crds = [crd for crd in crds if "kind: CustomResourceDefinition" in crd]
-    with ThreadPoolExecutor(4) as pool:  # as YAML: the server reads it faster than Python does
+    """Create the Gateway API's CRDs from a folder and wait until they are served."""
+    files = [folder / f"gateway.networking.k8s.io_{plural}.yaml" for plural in _NEEDED_CRDS]
+    crds = [file.read_text() for file in files]
+    with ThreadPoolExecutor(len(crds)) as pool:  # YAML: the server reads it faster than Python
         list(pool.map(lambda crd: api.text("POST", _CRDS, crd, "application/yaml"), crds))
 
     def established() -> bool:
@@ -76,19 +86,34 @@ def wait_gateway(api: Api, traefik: Process) -> None:
     traefik.wait_until(programmed, _WITHIN, "serving the Gateway")
 
 
-def http_request(network: Network, method: str, host: str, port: int, path: str) -> str:
-    """One plain HTTP request to an address inside a lab; ApiError unless it is answered 2xx."""
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer to a plain HTTP request."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300
+
+
+def fetch(
+    network: Network, method: str, host: str, port: int, path: str, headers: Mapping[str, str]
+) -> Response:
+    """One plain HTTP request to an address inside a lab; OSError if there is no answer."""
     connection = http.client.HTTPConnection(host, port)
     connection.sock = network.connect(host, port)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=dict(headers))
         response = connection.getresponse()
-        text = response.read().decode()
+        return Response(response.status, response.headers, response.read().decode())
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"no whole answer from {host}:{port}: {error!r}") from error
     finally:
         connection.close()
-    if not 200 <= response.status < 300:
-        raise ApiError(method, f"http://{host}:{port}{path}", response.status, text)
-    return text
 
 
 def _exists(api: Api, path: str) -> bool:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{0,9})?)(h|ms|us|µs|ns|m|s)")
+_PART: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)(h|ms|us|µs|ns|m|s)")
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern}){{1,6}}")
 _LONGEST: Final = 512
 

@@ -8,6 +8,7 @@ functions are applied here to the object that the API server returned.
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
+import jsonpatch
 import structlog
 
 from webhook import names
@@ -163,14 +164,28 @@ class Actuator:
         made = await self._client.patch(kind, meta["name"], patch, meta.get("namespace"))
         right = _REPAIRS[kind](made, before)
         if right != made:
-            log.warning(
-                "projection_repaired",
-                kind=kind.kind,
-                namespace=meta.get("namespace"),
-                name=meta["name"],
-            )
-            made = await self._client.replace(kind, right, meta.get("namespace"))
+            made = await self._repair(kind, made, right)
         self._table(kind, meta["namespace"]).upsert(made)
+
+    async def _repair(self, kind: Kind, made: Object, right: Object) -> Object:
+        """The webhook was not there, or wrong: write what it should have."""
+        meta = made["metadata"]
+        version = {
+            "op": "test",
+            "path": "/metadata/resourceVersion",
+            "value": meta["resourceVersion"],
+        }
+        changes = jsonpatch.make_patch(made, right).patch
+        log.warning(
+            "projection_repaired",
+            kind=kind.kind,
+            namespace=meta["namespace"],
+            name=meta["name"],
+            paths=[change["path"] for change in changes],
+        )
+        return await self._client.patch(
+            kind, meta["name"], [version, *changes], meta["namespace"], content=PatchType.JSON
+        )
 
     async def _expose(self, deployment: Object, action: ExposeCanary) -> None:
         namespace = deployment["metadata"]["namespace"]

@@ -37,14 +37,11 @@ def uncover(new: Object, shown: Values, old: Object | None, old_shown: Values) -
     made the API server ask again; an exported manifest), by the intent it carries itself.
     """
     mine, stored = _remembered(new), _remembered(old)
-    carries_own = bool(mine) and (
-        old is None or annotations(new).get(names.ORIGINAL) != annotations(old).get(names.ORIGINAL)
-    )
     user = new
     for path in {**shown, **old_shown}:
         key = ".".join(path)
         value = read(new, path)
-        if carries_own and key in mine and path in shown and value == shown[path]:
+        if key in mine and path in shown and value == shown[path]:
             user = write(user, path, _value(mine[key]))
         elif key in stored and path in old_shown and value == old_shown[path]:
             user = write(user, path, _value(stored[key]))

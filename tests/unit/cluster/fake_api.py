@@ -232,7 +232,7 @@ class FakeApi:
             if key in collection.objects:
                 return web.json_response(status(409, "AlreadyExists"), status=409)
             body = copy.deepcopy(seen.body)
-            body["metadata"]["uid"] = self._new_uid()
+            body["metadata"] |= {"uid": self._new_uid(), "namespace": namespace}
             return web.json_response(self._store(kind, body, "ADDED"), status=201)
         old = collection.objects.get(key)
         if old is None:

@@ -1,0 +1,46 @@
+"""The webhook as it is: Slipway's server, decision and patch, under the default policy."""
+
+import ssl
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from bench.serving import HOST, serve
+from webhook.admission.server import AdmissionServer
+from webhook.objects.policy import Policy, PolicySpec
+from webhook.projection.mutate import mutate
+from webhook.projection.request import Object, Outcome, Request
+from webhook.projection.validate import validate
+from webhook.projection.world import Running
+
+
+class OnePolicy:
+    """A world with the default policy for everything and no release in flight."""
+
+    identity = "system:serviceaccount:slipway-system:slipway-reconciler"
+    _policy = Policy(kind="ClusterReleasePolicy", name="default", namespace=None, spec=PolicySpec())
+
+    def policy_for(self, namespace: str, deployment: Object) -> Policy | None:
+        """Every Deployment is guarded."""
+        return self._policy
+
+    def running_in(self, namespace: str) -> Iterable[Running]:
+        """Nothing runs."""
+        return ()
+
+
+WORLD = OnePolicy()
+
+
+def decide(request: Request) -> Outcome:
+    """What the webhook decides for a write, now."""
+    return mutate(request, WORLD, datetime.now(UTC))
+
+
+async def start(context: ssl.SSLContext) -> int:
+    """Start the webhook's server."""
+    server = AdmissionServer(mutate=decide, validate=validate, ready=lambda: (True, ""))
+    return await server.start(HOST, 0, context)
+
+
+if __name__ == "__main__":
+    serve(start, core=0)
