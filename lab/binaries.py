@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import click
+
 from lab.errors import BuildError, ProgramMissingError
 
 CONTROL_PLANE: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
@@ -99,6 +101,7 @@ def build(modules: Path, into: Path) -> None:
     with _locked(into.with_suffix(".lock")):
         if into.exists():
             return
+        click.echo(f"building {', '.join(CONTROL_PLANE)}: once, for some minutes", err=True)
         work = Path(tempfile.mkdtemp(prefix="build-", dir=into.parent))
         try:
             _build_programs(go, modules, work / "bin")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
 import yaml
 
@@ -73,7 +73,7 @@ class Lab:
         try:
             lab._start(throttle, api_server_flags)
         except BaseException:
-            lab.stop()
+            lab.stop(keep_files=True)  # the error names a log
             raise
         return lab
 
@@ -260,7 +260,9 @@ class Lab:
         body = {"spec": {"expirationSeconds": 24 * 3600}}
         return str(self.api.request("POST", path, body)["status"]["token"])
 
-    def wait(self, condition: Callable[[], T], timeout: float, what: str) -> T:
+    def wait(
+        self, condition: Callable[[], T | Literal[False] | None], timeout: float, what: str
+    ) -> T:
         """Return the first truthy ``condition()``; WaitTimeoutError with ``what`` after it."""
         return poll_until(condition, timeout, what)
 

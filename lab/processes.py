@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from lab.errors import StartError, WaitTimeoutError
 
@@ -112,7 +112,12 @@ class Processes:
             self.running.pop().stop()
 
 
-def poll_until(condition: Callable[[], T], timeout: float, what: str, every: float = 0.05) -> T:
+def poll_until(
+    condition: Callable[[], T | Literal[False] | None],
+    timeout: float,
+    what: str,
+    every: float = 0.05,
+) -> T:
     """Return the first truthy ``condition()``; WaitTimeoutError after ``timeout`` seconds.
 
     An AssertionError or LookupError of the condition counts as "not yet", so that a test may

@@ -127,5 +127,5 @@ def _exists(api: Api, path: str) -> bool:
 
 
 def _condition(thing: Object, kind: str) -> bool:
-    conditions = thing.get("status", {}).get("conditions", ())
+    conditions = thing.get("status", {}).get("conditions") or ()  # null in a CRD just made
     return any(c["type"] == kind and c["status"] == "True" for c in conditions)

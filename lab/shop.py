@@ -1,6 +1,7 @@
 """An ordinary application to try things on: Deployment, Service, Ingress and HTTPRoute."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from lab.api import Object
@@ -45,9 +46,7 @@ class Shop:
     def wait_answers(self, version: str) -> None:
         """Wait until Traefik leads both hosts to a pod of a version."""
         for host in (self.ingress_host, self.route_host):
-            self.lab.wait(
-                lambda host=host: self.version_at(host) == version, 20, f"{host} to answer"
-            )
+            self.lab.wait(partial(self._answers, host, version), 20, f"{host} to answer {version}")
 
     def version_at(self, host: str) -> str:
         """The ``X-Version`` that answers at a host now, or an empty text."""
@@ -79,6 +78,9 @@ class Shop:
     def conditions(self) -> dict[str, str]:
         """The conditions of the only pod."""
         return conditions(self.pod())
+
+    def _answers(self, host: str, version: str) -> bool:
+        return self.version_at(host) == version
 
 
 def conditions(pod: Object) -> dict[str, str]:

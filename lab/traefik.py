@@ -12,6 +12,8 @@ METRICS_PORT: Final = 8080
 """Where its API, dashboard and /metrics are."""
 CLASS: Final = "nginx"
 """Name of the IngressClass."""
+PLAIN_CLASS: Final = "plain"
+"""Name of an IngressClass of Traefik's own provider, which knows no weights."""
 GATEWAY: Final = "lab"
 """Name of the Gateway, in the namespace `default`; routes of every namespace may attach."""
 QUICK: Final = "100ms"
@@ -23,6 +25,12 @@ OBJECTS: Final[list[dict[str, Any]]] = [
         "kind": "IngressClass",
         "metadata": {"name": CLASS},
         "spec": {"controller": "k8s.io/ingress-nginx"},
+    },
+    {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": PLAIN_CLASS},
+        "spec": {"controller": "traefik.io/ingress-controller"},
     },
     {
         "apiVersion": "gateway.networking.k8s.io/v1",
@@ -63,6 +71,7 @@ def _flags(throttle: str) -> list[str]:
         "--api.insecure=true",
         "--ping=true",
         "--providers.kubernetesingressnginx=true",
+        "--providers.kubernetesingress=true",
         "--providers.kubernetesgateway=true",
         "--metrics.prometheus=true",
         f"--providers.providersthrottleduration={throttle}",

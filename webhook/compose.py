@@ -14,8 +14,6 @@ from ipaddress import ip_address
 from typing import Any
 
 import structlog
-from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from certs import tls
 from certs.keeper import CertificateKeeper, Material
@@ -36,6 +34,7 @@ from webhook.projection.mutate import mutate
 from webhook.projection.request import Outcome, Request
 from webhook.projection.validate import validate
 from webhook.projection.world import World
+from webhook.reconciler.active import highest_term
 from webhook.reconciler.loop import Reconciler, follow_cluster
 from webhook.telemetry import metrics
 
@@ -122,12 +121,14 @@ async def run_both(config: RunConfig) -> None:
 async def _lead(client: Client, store: Store, common: Common, lease: str) -> None:
     instance = f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
+    elector = LeaseElector(client, common.namespace, lease, instance)
+
     async def work(term: int) -> None:
         log.info("leading", term=term)
-        actuator = Actuator(client, store, term=term, instance=instance)
+        actuator = Actuator(client, store, term=term, instance=instance, leads=elector)
         await Reconciler(store, Policies(store), actuator).run()
 
-    await LeaseElector(client, common.namespace, lease, instance).run(work)
+    await elector.run(work, floor=partial(highest_term, store))
 
 
 def _admission(world: World, ready: Callable[[], tuple[bool, str]]) -> AdmissionServer:
@@ -138,14 +139,14 @@ def _admission(world: World, ready: Callable[[], tuple[bool, str]]) -> Admission
         mutate=decide,
         validate=validate,
         ready=ready,
-        metrics=_scrape,
+        metrics=metrics.render,
         observer=_Counted(),
     )
 
 
 def _health(ready: Callable[[], tuple[bool, str]]) -> AdmissionServer:
     """The plain listener alone: the reconciler takes no reviews."""
-    return AdmissionServer(mutate=_unasked, validate=_unasked, ready=ready, metrics=_scrape)
+    return AdmissionServer(mutate=_unasked, validate=_unasked, ready=ready, metrics=metrics.render)
 
 
 def _unasked(request: Request) -> Outcome:
@@ -164,10 +165,6 @@ class _Counted:
 
 
 _TLS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-
-
-def _scrape() -> tuple[bytes, str]:
-    return generate_latest(metrics.REGISTRY), CONTENT_TYPE_LATEST
 
 
 def _expires(material: Material) -> None:

@@ -52,12 +52,11 @@ class Generator:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Send until ``stopped``, then wait for what is in flight."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = time.monotonic()  # uvloop's own clock is coarse
         number = 0
         while not stopped.is_set():
             turn = began + number * self._interval
-            if (ahead := turn - loop.time()) > 0:
+            if (ahead := turn - time.monotonic()) > 0:
                 await _sleep_or(stopped, ahead)
                 continue
             self._send(turn, keep=number % 2 == 0)
@@ -73,8 +72,7 @@ class Generator:
         task.add_done_callback(self._flying.discard)
 
     async def _one(self, turn: float, *, keep: bool) -> None:
-        loop = asyncio.get_running_loop()
-        started, wall = loop.time(), time.time()
+        started, wall = time.monotonic(), time.time()
         status, version, error, reused = 0, "", "", False
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -84,7 +82,7 @@ class Generator:
             error = f"no answer in {TIMEOUT:g} s"
         except (OSError, asyncio.LimitOverrunError, ValueError) as failure:
             error = f"{type(failure).__name__}: {failure}"
-        took = loop.time() - started
+        took = time.monotonic() - started
         self._tell(Answer(wall, started - turn, took, status, version, error, reused))
 
     async def _get(self, *, keep: bool) -> tuple[int, dict[str, str], bool]:

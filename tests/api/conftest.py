@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from admission_wire import Client
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from wire import Client
 
 from webhook.admission.limits import Limits
 from webhook.admission.server import AdmissionServer

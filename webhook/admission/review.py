@@ -3,6 +3,7 @@
 import re
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -18,6 +19,10 @@ WARNINGS: Final = 16
 """The API server passes on 4096 characters of warnings in all."""
 MESSAGE_LENGTH: Final = 2048
 
+_NOTHING: Final[dict[str, Any]] = {}
+_TEXTS: Final = attrgetter(
+    "operation", "kind", "group", "namespace", "name", "username", "field_manager"
+)
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _AUDIT_KEY: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _NOT_AUDIT_KEY: Final = re.compile(r"[^A-Za-z0-9_.]+")
@@ -62,45 +67,32 @@ def open_envelope(body: bytes) -> Envelope:
 def read_request(envelope: Envelope) -> Request:
     """Type the parts of a CREATE or UPDATE that a decision may use; raises `BadRequestError`."""
     raw = envelope.request
-    kind = _mapping(raw, "kind")
-    options = raw.get("options")
-    user = raw.get("userInfo")
-    operation = _text(raw, "operation")
-    return Request(
+    kind, user, options = raw.get("kind"), raw.get("userInfo"), raw.get("options") or _NOTHING
+    if not (isinstance(kind, dict) and isinstance(user, dict) and isinstance(options, dict)):
+        raise BadRequestError("request.kind, userInfo or options is not an object")
+    request = Request(
         uid=envelope.uid,
-        operation=operation,
-        kind=_text(kind, "kind"),
-        group=_text(kind, "group"),
-        namespace=_text(raw, "namespace"),
-        name=_text(raw, "name"),
+        operation=raw.get("operation", ""),
+        kind=kind.get("kind", ""),
+        group=kind.get("group", ""),
+        namespace=raw.get("namespace", ""),
+        name=raw.get("name", ""),
         object=_object(raw, "object"),
-        old=_object(raw, "oldObject") if operation == "UPDATE" else None,
-        username=_text(user, "username") if isinstance(user, dict) else "",
-        field_manager=_text(options, "fieldManager") if isinstance(options, dict) else "",
+        old=_object(raw, "oldObject") if raw.get("operation") == "UPDATE" else None,
+        username=user.get("username", ""),
+        field_manager=options.get("fieldManager", ""),
         dry_run=raw.get("dryRun") is True,
     )
-
-
-def _text(holder: dict[str, Any], key: str) -> str:
-    value = holder.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadRequestError(f"request has a {key} that is not a string")
-    return value
-
-
-def _mapping(holder: dict[str, Any], key: str) -> dict[str, Any]:
-    value = holder.get(key)
-    if not isinstance(value, dict):
-        raise BadRequestError(f"request.{key} is missing or not an object")
-    return value
+    for text in _TEXTS(request):
+        if type(text) is not str:
+            raise BadRequestError("request has a name, kind or user that is not a string")
+    return request
 
 
 def _object(holder: dict[str, Any], key: str) -> Object:
-    value = _mapping(holder, key)
-    if not isinstance(value.get("metadata"), dict):
-        raise BadRequestError(f"request.{key}.metadata is missing or not an object")
+    value = holder.get(key)
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+        raise BadRequestError(f"request.{key} is missing or has no metadata")
     return value
 
 

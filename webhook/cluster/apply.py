@@ -6,7 +6,7 @@ functions are applied here to the object that the API server returned.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 import jsonpatch
 import structlog
@@ -30,9 +30,9 @@ from webhook.cluster.kinds import (
 from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.store import Store
 from webhook.objects.intent import Hold, Pin
-from webhook.projection.deployment import hold_of, project_hold, users_deployment
+from webhook.projection.deployment import projected_deployment
 from webhook.projection.fields import labels
-from webhook.projection.service import pin_of, project_pin, users_service
+from webhook.projection.service import projected_service
 from webhook.release.actions import (
     Action,
     Announce,
@@ -59,34 +59,34 @@ log = structlog.get_logger(__name__)
 
 _ROUTES: dict[str, Kind] = {"HTTPRoute": HTTPROUTES, "Ingress": INGRESSES}
 
-Repair = Callable[[Object, Object], Object]
-"""(object as returned, object before the write) -> object as it should have been stored."""
-
-
-def _repaired_deployment(new: Object, before: Object) -> Object:
-    return project_hold(users_deployment(new, before), hold_of(new))
-
-
-def _repaired_service(new: Object, before: Object) -> Object:
-    return project_pin(users_service(new, before), pin_of(new))
-
-
-def _repaired_httproute(new: Object, before: Object) -> Object:
-    return httproute.project(httproute.restore(new, before), httproute.split_of(new))
-
-
-_REPAIRS: dict[Kind, Repair] = {
-    DEPLOYMENTS: _repaired_deployment,
-    SERVICES: _repaired_service,
-    HTTPROUTES: _repaired_httproute,
+_PROJECTIONS: dict[Kind, Callable[[Object], Object]] = {
+    DEPLOYMENTS: projected_deployment,
+    SERVICES: projected_service,
+    HTTPROUTES: httproute.projected,
 }
+
+
+class Leads(Protocol):
+    """Knows whether this process is still the leader."""
+
+    @property
+    def leading(self) -> bool:
+        """Whether the Lease is held at this moment."""
+        ...
+
+
+class LeadershipLost(Exception):
+    """The Lease ran out before a write; a new leader decides anew, so it is not made."""
 
 
 class Actuator:
     """Writes for one leader's term. All methods raise ``errors.ApiError``."""
 
-    def __init__(self, client: Client, store: Store, *, term: int, instance: str) -> None:
+    def __init__(
+        self, client: Client, store: Store, *, term: int, instance: str, leads: Leads
+    ) -> None:
         self._client = client
+        self._leads = leads
         self._store = store
         self._term = term
         self._instance = instance
@@ -95,8 +95,9 @@ class Actuator:
         self, deployment: Object, roots: frozenset[str], action: Action
     ) -> None:
         """Make one action true; ``roots`` are the Deployment's Services that may be split."""
-        meta = deployment["metadata"]
-        namespace = meta["namespace"]
+        if not self._leads.leading:
+            raise LeadershipLost(type(action).__name__)
+        namespace = deployment["metadata"]["namespace"]
         match action:
             case CreateRelease():
                 await self._create_release(deployment, action)
@@ -162,7 +163,7 @@ class Actuator:
         meta = before["metadata"]
         patch = {"metadata": {"resourceVersion": meta["resourceVersion"], "annotations": changes}}
         made = await self._client.patch(kind, meta["name"], patch, meta.get("namespace"))
-        right = _REPAIRS[kind](made, before)
+        right = _PROJECTIONS[kind](made)
         if right != made:
             made = await self._repair(kind, made, right)
         self._table(kind, meta["namespace"]).upsert(made)
@@ -183,9 +184,12 @@ class Actuator:
             name=meta["name"],
             paths=[change["path"] for change in changes],
         )
-        return await self._client.patch(
-            kind, meta["name"], [version, *changes], meta["namespace"], content=PatchType.JSON
-        )
+        try:
+            return await self._client.patch(
+                kind, meta["name"], [version, *changes], meta["namespace"], content=PatchType.JSON
+            )
+        except errors.Invalid as error:  # how the API server says that the test did not hold
+            raise errors.Conflict(error.call, "it was written by somebody else") from error
 
     async def _expose(self, deployment: Object, action: ExposeCanary) -> None:
         namespace = deployment["metadata"]["namespace"]

@@ -63,8 +63,7 @@ class Client:
         self._proxy = configuration.proxy or credentials.proxy_from_environment(self._base)
         self._server_name = configuration.tls_server_name or None
         self._pool = RESTClientObject(configuration)
-        # A session of our own over the library's TLS: its session asks .netrc and the environment
-        # in a thread for every single call.
+        # Our own session over the library's TLS: its own asks .netrc and proxies in threads.
         self._session = aiohttp.ClientSession(
             connector=self._pool.pool_manager.connector,
             connector_owner=False,
@@ -86,7 +85,7 @@ class Client:
         deadline: float = DEADLINE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> Self:
-        """Find the API server: the file given, else $KUBECONFIG, else the pod's own, else ~/.kube.
+        """Find the API server: the file given, $KUBECONFIG, the pod's own, ~/.kube; the first.
 
         Raises:
             errors.NotConfigured: nothing was found, or it is not usable.
@@ -110,8 +109,6 @@ class Client:
         """Close all connections; calls that still run fail."""
         await self._session.close()
         await self._pool.close()
-
-    # -- reads ---------------------------------------------------------------------------------
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
         """Read one object."""
@@ -186,12 +183,10 @@ class Client:
 
     async def whoami(self) -> str:
         """Return the user name under which the API server knows us."""
-        call = Call("create", SELFSUBJECTREVIEWS.kind)
-        body = {"apiVersion": SELFSUBJECTREVIEWS.api_version, "kind": SELFSUBJECTREVIEWS.kind}
-        answer = await self._write(call, "POST", SELFSUBJECTREVIEWS.path(), body, {})
+        kind = SELFSUBJECTREVIEWS
+        body = {"apiVersion": kind.api_version, "kind": kind.kind}
+        answer = await self._write(Call("create", kind.kind), "POST", kind.path(), body, {})
         return str(answer["status"]["userInfo"]["username"])
-
-    # -- writes --------------------------------------------------------------------------------
 
     async def create(
         self,
@@ -275,8 +270,6 @@ class Client:
         if propagation is not None:
             options["propagationPolicy"] = propagation
         await self._write(call, "DELETE", kind.path(namespace, name), options, {})
-
-    # -- the wire ------------------------------------------------------------------------------
 
     async def _read(
         self, call: Call, path: str, query: dict[str, str], deadline: float | None = None

@@ -220,17 +220,18 @@ class LeaseElector:
             self._held = await self._call(
                 self._client.replace(LEASES, {**held, "spec": spec}, self._namespace)
             )
-        except errors.Conflict:
+        except (errors.Conflict, errors.NotFound):
             await self._look_again(held)
-            return
-        except errors.NotFound:
-            self._lost("it was deleted")
-            return
-        self._renewed = began
+        else:
+            self._renewed = began
 
     async def _look_again(self, held: Object) -> None:
         """After a conflict: our own write whose answer was lost, a stranger's note, or a rival."""
-        found = await self._call(self._client.get(LEASES, self._name, self._namespace))
+        try:
+            found = await self._call(self._client.get(LEASES, self._name, self._namespace))
+        except errors.NotFound:
+            self._lost("it was deleted")
+            return
         mine, theirs = held["spec"], found.get("spec") or {}
         if any(mine[key] != theirs.get(key) for key in ("holderIdentity", "leaseTransitions")):
             self._lost(f"taken by {theirs.get('holderIdentity') or 'nobody'}")
@@ -276,7 +277,7 @@ class LeaseElector:
             async with asyncio.timeout(seconds):
                 return await call
         except TimeoutError:
-            raise errors.Timeout(what, f"no answer within {seconds:g} s") from None
+            raise errors.Timeout(what, f"no answer within {seconds:.2g} s") from None
 
     def _record(self, term: int, *, acquired: str, renewed: Instant) -> Object:
         return {

@@ -47,9 +47,13 @@ class Store:
             self._tables[scope] = Table(kind, namespace, clock=self._pace.clock)
         return self._tables[scope]
 
-    def subscribe(self, callback: Callable[[Change], None]) -> None:
-        """Call ``callback`` for every change in every table, in the order of each watch."""
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Call ``callback`` for every change in every table, in the order of each watch.
+
+        Call the answer to be told no more.
+        """
         self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
 
     async def follow(
         self,
@@ -143,7 +147,7 @@ class Store:
         self._followed[scope] = _Followed(reflector, task, labels)
 
     def _publish(self, change: Change) -> None:
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             try:
                 listener(change)
             except Exception:  # one listener's bug must not hide the change from the others

@@ -17,10 +17,17 @@ Values: TypeAlias = Mapping[Path, Any]
 
 
 def cover(user: Object, values: Values) -> Object:
-    """Show ``values`` in place of the user's, which are remembered in an annotation."""
+    """Show ``values`` in place of the user's.
+
+    An annotation remembers both for each field: what the user wants, and what is shown. It
+    describes the object as it is, so it stays right whatever becomes of the intent.
+    """
     if not values:
         return annotate(user, {names.ORIGINAL: None})
-    remembered = {".".join(path): _plain(read(user, path)) for path in values}
+    remembered = {
+        ".".join(path): {"user": _plain(read(user, path)), "shown": _plain(value)}
+        for path, value in values.items()
+    }
     text = json.dumps(remembered, sort_keys=True, separators=(",", ":"))
     shown = annotate(user, {names.ORIGINAL: text})
     for path, value in values.items():
@@ -28,27 +35,27 @@ def cover(user: Object, values: Values) -> Object:
     return shown
 
 
-def uncover(new: Object, shown: Values, old: Object | None, old_shown: Values) -> Object:
+def uncover(new: Object, old: Object | None = None) -> Object:
     """The user's object behind ``new``.
 
-    ``shown`` and ``old_shown`` are what the intent found in ``new`` and ``old`` projects. A
-    field holds the user's own value unless it equals what was projected there: by the stored
-    object's intent or, for an object that a projection has passed already (another webhook
-    made the API server ask again; an exported manifest), by the intent it carries itself.
+    A field holds the user's own value unless it equals what the annotation says is shown: that
+    of ``new`` itself (read from the cluster, passed by us already, an exported manifest), or
+    that of the stored ``old`` where the write dropped it.
     """
     mine, stored = _remembered(new), _remembered(old)
     user = new
-    for path in {**shown, **old_shown}:
-        key = ".".join(path)
+    for key in {**mine, **stored}:
+        path = tuple(key.split("."))
         value = read(new, path)
-        if key in mine and path in shown and value == shown[path]:
-            user = write(user, path, _value(mine[key]))
-        elif key in stored and path in old_shown and value == old_shown[path]:
-            user = write(user, path, _value(stored[key]))
+        for memory in (mine.get(key), stored.get(key)):
+            if memory is not None and value == _value(memory.get("shown")):
+                user = write(user, path, _value(memory.get("user")))
+                break
     return user
 
 
-def _remembered(obj: Object | None) -> Mapping[str, Any]:
+def _remembered(obj: Object | None) -> Mapping[str, Mapping[str, Any]]:
+    """By field: ``user`` and ``shown``; what is not readable counts as nothing."""
     text = annotations(obj).get(names.ORIGINAL) if obj else None
     if not isinstance(text, str):
         return {}
@@ -56,7 +63,9 @@ def _remembered(obj: Object | None) -> Mapping[str, Any]:
         values = json.loads(text)
     except ValueError:
         return {}
-    return values if isinstance(values, dict) else {}
+    if not isinstance(values, dict):
+        return {}
+    return {key: value for key, value in values.items() if isinstance(value, dict)}
 
 
 def _plain(value: Any) -> Any:

@@ -47,7 +47,7 @@ def users_deployment(new: Object, old: Object | None = None) -> Object:
 
     The template keeps Slipway's keys; see `template.users_template`.
     """
-    return uncover(new, shown_by(hold_of(new)), old, shown_by(hold_of(old)))
+    return uncover(new, old)
 
 
 def project_hold(users: Object, hold: Hold | None) -> Object:
@@ -60,6 +60,6 @@ def project_hold(users: Object, hold: Hold | None) -> Object:
     return write(shown, _TRACK, names.TRACK_CANARY if running else ABSENT)
 
 
-def restore_projection(obj: Object) -> Object:
-    """``obj`` as the webhook would have stored it: the repair of a write that it missed."""
+def projected_deployment(obj: Object) -> Object:
+    """``obj`` as the webhook would have stored it: equal, unless a write passed without it."""
     return project_hold(users_deployment(obj), hold_of(obj))

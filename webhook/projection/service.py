@@ -23,7 +23,7 @@ def shown_by(pin: Pin | None) -> Values:
 
 def users_service(new: Object, old: Object | None = None) -> Object:
     """The Service as its user wants it, behind whatever pin is shown in ``new``."""
-    return uncover(new, shown_by(pin_of(new)), old, shown_by(pin_of(old)))
+    return uncover(new, old)
 
 
 def project_pin(users: Object, pin: Pin | None) -> Object:
@@ -31,6 +31,6 @@ def project_pin(users: Object, pin: Pin | None) -> Object:
     return annotate(cover(users, shown_by(pin)), {names.PIN: pin.text() if pin else None})
 
 
-def restore_projection(obj: Object) -> Object:
-    """``obj`` as the webhook would have stored it: the repair of a write that it missed."""
+def projected_service(obj: Object) -> Object:
+    """``obj`` as the webhook would have stored it: equal, unless a write passed without it."""
     return project_pin(users_service(obj), pin_of(obj))

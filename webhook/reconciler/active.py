@@ -3,12 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from webhook.cluster.kinds import DEPLOYMENTS, RELEASES, Object
+from webhook import names
+from webhook.cluster.kinds import DEPLOYMENTS, HTTPROUTES, RELEASES, Object
 from webhook.cluster.snapshot import OF_A_NAMESPACE
 from webhook.cluster.store import Store
 from webhook.objects.release import Phase
 from webhook.projection.deployment import hold_of
+from webhook.projection.fields import annotations
 from webhook.reconciler.queue import Key
+from webhook.traffic.httproute import split_of
 
 _PATIENCE = 20.0
 """Seconds for the tables of a namespace to be complete; then it is tried again."""
@@ -80,9 +83,11 @@ def key_of_release(obj: Object) -> Key | None:
 
 
 def wants_engine(obj: Object) -> bool:
-    """Whether a Deployment carries a hold that somebody has to act on."""
+    """Whether a Deployment carries a hold, or the rest of one, that somebody has to act on."""
     hold = hold_of(obj)
-    return hold is not None and not hold.aborted
+    if hold is None:
+        return names.ORIGINAL in annotations(obj)
+    return not hold.aborted
 
 
 def unfinished(obj: Object) -> bool:
@@ -104,3 +109,14 @@ def in_flight(store: Store) -> set[Key]:
         if unfinished(obj) and (key := key_of_release(obj)) is not None
     }
     return held | running
+
+
+def highest_term(store: Store) -> int:
+    """The newest leader's term that any intent tells of.
+
+    A Lease that somebody deleted must not start again below it: the webhook would refuse the
+    new leader as an old one.
+    """
+    holds = (hold_of(obj) for obj in store.table(DEPLOYMENTS).all())
+    splits = (split_of(obj) for obj in store.table(HTTPROUTES).all())
+    return max((intent.term for intent in (*holds, *splits) if intent), default=0)

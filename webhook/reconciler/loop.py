@@ -44,7 +44,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """Take up every release in flight, then follow changes until cancelled."""
-        self._store.subscribe(self._changed)
+        unsubscribe = self._store.subscribe(self._changed)
         for key in in_flight(self._store):
             self._queue.add(key)
         try:
@@ -52,6 +52,7 @@ class Reconciler:
                 for _ in range(_WORKERS):
                     group.create_task(self._work())
         finally:
+            unsubscribe()
             for key in list(self._active.everywhere()):
                 await self._active.end(key)
 

@@ -29,6 +29,8 @@ def begin(seen: Observed) -> Plan:
     """What a Deployment without a running release needs."""
     deployment = seen.deployment
     hold, stable = deployment.hold, deployment.stable
+    if hold is None and not deployment.projected:
+        return Plan(actions=(LiftHold(),), reason="what a lifted hold left is taken away")
     if hold is None or hold.aborted:
         return Plan(actions=(*_leftovers(seen), *_forgotten(seen)), reason="at rest")
     if stable is None or seen.stable is None:
@@ -73,9 +75,11 @@ def snapshot(seen: Observed, policy: Policy, stable: Side) -> ReleaseSpec:
 
 def _leftovers(seen: Observed) -> tuple[Action, ...]:
     """Nothing of ours stays on routes and Services when no release needs it."""
-    actions: list[Action] = [SetSplit(r.ref, {}) for r in seen.routes if r.shares]
+    actions: list[Action] = [
+        SetSplit(r.ref, {}) for r in seen.routes if r.shares or not r.projected
+    ]
     actions += [RemoveStray(ref) for ref in seen.strays]
-    actions += [SetPin(root.name, None) for root in seen.roots if root.pin]
+    actions += [SetPin(root.name, None) for root in seen.roots if root.pin or not root.projected]
     if not actions:
         actions += [DeleteCanary(canary.name) for canary in seen.canaries]
     return tuple(actions)

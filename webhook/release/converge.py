@@ -61,7 +61,7 @@ def moved_on(seen: Observed, release: Release) -> bool:
 def _pins(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     for root in seen.roots:
         wanted = None if root.shared else status.root_hash or None
-        if root.pin != wanted:
+        if root.pin != wanted or not root.projected:
             yield SetPin(root.name, wanted)
 
 
@@ -80,7 +80,7 @@ def _canaries(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
 def _splits(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     for route in seen.routes:
         shares = desired_shares(route, status)
-        if route.shares != shares:
+        if route.shares != shares or not route.projected:
             yield SetSplit(route.ref, shares)
     for ref in seen.strays:
         yield RemoveStray(ref)
@@ -90,11 +90,11 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
     held = seen.deployment.hold
     if not status.hold:
         given_back = status.outcome is Phase.ROLLED_BACK or not moved_on(seen, release)
-        if held is not None and given_back:
+        if given_back and (held is not None or not seen.deployment.projected):
             yield LiftHold()
         return
     wanted = _wanted_hold(status, held)
-    if held is None or not _same(held, wanted):
+    if held is None or not _same(held, wanted) or not seen.deployment.projected:
         yield wanted
     if status.hold == "Aborted" and not seen.deployment.marked_failed:
         yield MarkFailed(status.message)

@@ -9,11 +9,11 @@ from webhook import names
 from webhook.objects.policy import Policy
 from webhook.objects.release import Release
 from webhook.objects.selector import selects
-from webhook.projection.deployment import hold_of, users_deployment
+from webhook.projection.deployment import hold_of, projected_deployment, users_deployment
 from webhook.projection.fields import ABSENT, annotations, labels, read, write
 from webhook.projection.request import Object
 from webhook.projection.rollout import stable_of
-from webhook.projection.service import pin_of, users_service
+from webhook.projection.service import pin_of, projected_service, users_service
 from webhook.projection.template import revision_of, users_template, version_of
 from webhook.release.observed import (
     CanaryView,
@@ -68,7 +68,8 @@ def observe(raw: Raw) -> Observed:
         canary=canary,
         leftovers=leftovers,
         roots=tuple(
-            RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed) for r in roots
+            RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed, r.projected)
+            for r in roots
         ),
         canaries=canaries,
         routes=routes,
@@ -112,6 +113,7 @@ def deployment_view(obj: Object) -> DeploymentView:
             and status.get("availableReplicas", 0) == replicas
         ),
         marked_failed=failed.get("reason") == "ProgressDeadlineExceeded",
+        projected=projected_deployment(obj) == obj,
     )
 
 
@@ -231,6 +233,7 @@ class _Root:
     pin: str | None
     endpoints: frozenset[str]
     shared: bool
+    projected: bool
 
 
 def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[CanaryView, ...]]:
@@ -254,7 +257,8 @@ def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[
                 selects(selector, labels(pod)) and pod["metadata"]["uid"] not in mine
                 for pod in raw.pods
             )
-            roots.append(_Root(name, pin.hash if pin else None, ready, shared))
+            sound = projected_service(service) == service
+            roots.append(_Root(name, pin.hash if pin else None, ready, shared, sound))
     by_name = sorted(roots, key=lambda r: r.name)
     return tuple(by_name), tuple(sorted(canaries, key=lambda c: c.name))
 
@@ -302,6 +306,7 @@ def _routes(
                     roots=found.roots,
                     shares={root: s for root, s in shares.items() if root in wanted},
                     unprogrammed=router.unprogrammed(found.object),
+                    projected=router.projected(found.object) == found.object,
                 )
             )
     routed = frozenset[str]().union(*(route.roots for route in out))

@@ -70,6 +70,8 @@ class DeploymentView:
     """The native rollout has nothing left to do."""
     marked_failed: bool
     """Its Progressing condition says that the progress deadline was exceeded."""
+    projected: bool = True
+    """It shows what its hold says; False after a write that passed without the webhook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class RootView:
     """It also serves pods of other workloads, so it can't be pinned."""
     routed: bool
     """A route that can be split sends to it."""
+    projected: bool = True
+    """It shows what its pin says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class RouteView:
     """By root Service: the split that it carries now."""
     unprogrammed: str | None
     """Why what it says is not known to be live; None if its controller reports it."""
+    projected: bool = True
+    """It shows what its split says."""
 
 
 @dataclass(frozen=True, slots=True)

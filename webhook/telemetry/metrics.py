@@ -64,7 +64,7 @@ API_REQUESTS: Final = Counter(
 )
 API_DURATION: Final = Histogram(
     "slipway_api_request_duration_seconds",
-    "Time of a call to the API server; for a watch, until its stream is open.",
+    "Time from a call to the API server until the head of its answer; each attempt counts.",
     ["verb"],
     buckets=_CALLS,
     registry=REGISTRY,

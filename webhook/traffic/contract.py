@@ -70,6 +70,8 @@ class Router:
     """The split that an object carries now, by root Service."""
     unprogrammed: Callable[[Object], str | None]
     """Why what the object says is not known to be live."""
+    projected: Callable[[Object], Object]
+    """The object as the webhook would have stored it."""
     strays: Callable[[Objects, str, frozenset[str]], list[str]]
     """Names of objects of ours that nothing needs any more."""
     writes: Callable[[Objects, Object, Mapping[str, Share], Target], list[Write]]

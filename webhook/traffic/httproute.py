@@ -12,6 +12,8 @@ Source: Gateway API v1 ``BackendRef.weight``, 0 to 1,000,000, relative, default 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from webhook import names
 from webhook.objects.intent import Share, Split, read_intent
 from webhook.projection.fields import ABSENT, annotate, annotations, read, write
@@ -47,7 +49,8 @@ def project(users: Object, split: Split | None) -> Object:
         return annotate(users, {names.SPLIT: None, names.ORIGINAL: None})
     scale = _scale_for(users)
     shown = _each_rule(users, lambda refs: _divided(refs, split, scale))
-    return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: f'{{"scale":{scale}}}'})
+    memory = _Memory(scale, {share.canary: root for root, share in split.shares.items()})
+    return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory.text()})
 
 
 def restore(new: Object, old: Object | None = None) -> Object:
@@ -56,19 +59,14 @@ def restore(new: Object, old: Object | None = None) -> Object:
     A rule with an entry of ours was read from the cluster and shows a projection: what is
     ours goes, weights are divided. A rule without one was written by the user as it stands.
     """
-    own, stored = split_of(new), split_of(old)
-    roots = {
-        share.canary: root
-        for split in (stored, own)
-        if split
-        for root, share in split.shares.items()
-    }
-    scale = _remembered_scale(new if own else old)
-    return _each_rule(new, lambda refs: _united(refs, roots, scale)) if roots else new
+    memory = _Memory.of(new) or _Memory.of(old)
+    if memory is None:
+        return new
+    return _each_rule(new, lambda refs: _united(refs, memory))
 
 
-def restore_projection(obj: Object) -> Object:
-    """``obj`` as the webhook would have stored it: the repair of a write that it missed."""
+def projected(obj: Object) -> Object:
+    """``obj`` as the webhook would have stored it: equal, unless a write passed without it."""
     return project(restore(obj), split_of(obj))
 
 
@@ -91,7 +89,8 @@ def _divided(refs: _Backends, split: Split, scale: int) -> _Backends:
     return out
 
 
-def _united(refs: _Backends, ours: Mapping[str, str], scale: int) -> _Backends:
+def _united(refs: _Backends, memory: "_Memory") -> _Backends:
+    ours, scale = memory.canaries, memory.scale
     if not any(_is_service(ref) and ref.get("name") in ours for ref in refs):
         return refs
     given: dict[int, int] = {}
@@ -134,8 +133,25 @@ def _scale_for(users: Object) -> int:
     return _SCALE if largest * _SCALE <= _LARGEST else 1
 
 
-def _remembered_scale(obj: Object | None) -> int:
-    return 1 if annotations(obj or {}).get(names.ORIGINAL) == '{"scale":1}' else _SCALE
+class _Memory(msgspec.Struct, frozen=True):
+    """What tells our part of a route from the user's; it describes the route as it is."""
+
+    scale: int
+    canaries: dict[str, str]
+    """Canary Services that were put in, each with its root Service."""
+
+    @classmethod
+    def of(cls, obj: Object | None) -> "_Memory | None":
+        """Read it off a route; None where nothing of ours is in the rules."""
+        text = annotations(obj).get(names.ORIGINAL) if obj else None
+        try:
+            return msgspec.json.decode(text, type=cls) if isinstance(text, str) else None
+        except (msgspec.DecodeError, ValueError):
+            return None
+
+    def text(self) -> str:
+        """The annotation's value."""
+        return msgspec.json.encode(self, order="deterministic").decode()
 
 
 def _weight(ref: Any) -> int:
@@ -222,6 +238,7 @@ ROUTER: Final = Router(
     finds=_finds,
     shares=_shares,
     unprogrammed=unprogrammed,
+    projected=projected,
     strays=lambda _objects, _namespace, _services: [],
     writes=_writes,
 )

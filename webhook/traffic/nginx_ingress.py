@@ -229,6 +229,7 @@ ROUTER: Final = Router(
     finds=_finds,
     shares=_shares,
     unprogrammed=lambda _ingress: None,
+    projected=lambda ingress: ingress,
     strays=_strays,
     writes=_writes,
 )

@@ -85,8 +85,9 @@ def test_the_smallest_policy_is_complete() -> None:
         "guardrails": {"onUnguardable": "Allow"},
         "revisionHistoryLimit": 10,
     }
-    for given in ({"spec": {}}, {}):
-        stored = defaulted(schema("ClusterReleasePolicy"), dict(given))
+    smallest: list[dict[str, Any]] = [{"spec": {}}, {}]
+    for given in smallest:
+        stored = defaulted(schema("ClusterReleasePolicy"), given)
         assert {key: stored["spec"][key] for key in expected} == expected
 
 
@@ -98,7 +99,7 @@ def test_a_strategy_is_never_defaulted_beside_the_one_a_user_chose() -> None:
 
 def test_a_canary_with_no_steps_has_three() -> None:
     """10, 25, 50 %."""
-    given = {"spec": {"strategy": {"canary": {}}}}
+    given: dict[str, Any] = {"spec": {"strategy": {"canary": {}}}}
     canary = defaulted(schema("ReleasePolicy"), given)["spec"]["strategy"]["canary"]
     assert [step["setWeight"] for step in canary["steps"]] == [10, 25, 50]
 

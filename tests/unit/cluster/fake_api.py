@@ -235,6 +235,8 @@ class FakeApi:
             body["metadata"] |= {"uid": self._new_uid(), "namespace": namespace}
             return web.json_response(self._store(kind, body, "ADDED"), status=201)
         old = collection.objects.get(key)
+        if old is None and seen.method == "PUT" and "resourceVersion" in seen.body["metadata"]:
+            return web.json_response(status(409, "Conflict"), status=409)  # as the real one
         if old is None:
             return web.json_response(status(404, "NotFound"), status=404)
         if seen.method == "GET":

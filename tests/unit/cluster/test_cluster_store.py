@@ -69,6 +69,18 @@ async def test_all_listeners_hear_of_all_tables(api: FakeApi, store: Store) -> N
     await eventually(lambda: {c.kind for c in heard if c.type == "ADDED"} == {PODS, DEPLOYMENTS})
 
 
+async def test_who_unsubscribes_hears_no_more(api: FakeApi, store: Store) -> None:
+    """A leader that lost its lease must not go on listening."""
+    heard: list[Change] = []
+    others: list[Change] = []
+    unsubscribe = store.subscribe(heard.append)
+    store.subscribe(others.append)
+    unsubscribe()
+    api.put(PODS, "web-1")
+    await store.follow(PODS)
+    assert (len(heard), len(others)) == (0, 2)
+
+
 async def test_a_table_that_cannot_be_had_is_not_followed(api: FakeApi, store: Store) -> None:
     """The watch that was started for it ends with the attempt."""
     api.fail("GET", 403, "Forbidden", times=10**6)

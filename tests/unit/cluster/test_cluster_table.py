@@ -183,6 +183,14 @@ def test_a_cluster_restored_from_a_backup_is_believed() -> None:
     assert {change.type for change in changes} == {"ADDED", "MODIFIED", "DELETED"}
 
 
+def test_what_we_created_after_a_list_was_taken_stays() -> None:
+    """A list that comes late does not know of it, and must not delete it."""
+    table = Table(DEPLOYMENTS)
+    table.upsert(deployment(12))
+    assert table.replace([], "10") == []
+    assert held(table) == 12
+
+
 def test_objects_are_found_by_namespace() -> None:
     """Cluster-wide kinds have none."""
     table = Table(DEPLOYMENTS)

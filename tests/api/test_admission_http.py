@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from admission_wire import Wire, post, review, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wire import Wire, post, review, until
 
 from webhook.admission.limits import Limits
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import jsonpatch
 import pytest
+from admission_wire import DEPLOYMENT, review
 from structlog.testing import capture_logs
-from wire import DEPLOYMENT, review
 
 from webhook.projection.request import Outcome, Request
 
@@ -55,7 +55,9 @@ async def test_the_decision_sees_what_the_api_server_sent(rig: Any) -> None:
 
     rig.mutate = listen
     await rig.client.post(review(uid="u-1", dryRun=True))
-    await rig.client.post(review(uid="u-2", operation="CREATE", oldObject=None, name=None))
+    created = review(uid="u-2", operation="CREATE", oldObject=None, options=None)
+    del created["request"]["name"]  # as with generateName
+    await rig.client.post(created)
     update, create = heard
     assert update == Request(
         uid="u-1",
@@ -135,6 +137,9 @@ UNREADABLE: dict[str, dict[str, Any]] = {
     "kind.kind is a number": {"kind": {"group": "apps", "kind": 5}},
     "namespace is a number": {"namespace": 5},
     "name is an object": {"name": {}},
+    "name is null": {"name": None},
+    "userInfo is a string": {"userInfo": "jane"},
+    "options is a list": {"options": ["x"]},
     "username is a list": {"userInfo": {"username": []}},
     "fieldManager is a number": {"options": {"fieldManager": 1}},
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from wire import post, review, until
+from admission_wire import post, review, until
 
 from webhook.admission.limits import Limits
 

@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
+from admission_wire import post, review
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wire import post, review
 
 from webhook.admission.limits import MIB
 

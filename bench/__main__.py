@@ -1,0 +1,37 @@
+"""``python -m bench``: measure, print a table, and merge the values into build/bench.json."""
+
+import os
+
+import click
+
+from bench import apply_to_pod, reviews_per_second
+from bench.measure import LOAD_CORE
+from bench.results import FILE, merge, show
+
+
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--rounds", default=3, show_default=True, help="Runs of each pair; the median counts."
+)
+@click.option("--seconds", default=2.0, show_default=True, help="Length of a run.")
+@click.option(
+    "--only", type=click.Choice(["reviews", "apply"]), help="One of the two; default: both."
+)
+def main(rounds: int, seconds: float, only: str | None) -> None:
+    """Run the benchmarks."""
+    if (os.cpu_count() or 1) <= LOAD_CORE:
+        raise click.ClickException("two cores are needed: one for the server, one for the load")
+    click.echo(f"load before: {os.getloadavg()[0]:.2f}, on {os.cpu_count()} cores")
+    if only != "apply":
+        results = reviews_per_second.measure(rounds, seconds)
+        merge(results.rows())
+        results.show()
+    if only != "reviews":
+        rows = apply_to_pod.measure(max(rounds, 5))
+        merge(rows)
+        show("From an apply to the first new pod", rows)
+    click.echo(f"merged into {FILE}")
+
+
+if __name__ == "__main__":
+    main()

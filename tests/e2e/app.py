@@ -1,0 +1,108 @@
+"""A user's application: a Deployment, a Service, and a way in.
+
+Plain manifests, as a developer would write them; nothing in them knows of Slipway.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from lab import traefik
+from lab.api import Object
+
+PORT: Final = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The application in one namespace; every method returns a manifest."""
+
+    namespace: str
+    name: str = "web"
+    replicas: int = 4
+    env: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of the Deployment's spec."""
+
+    @property
+    def host(self) -> str:
+        """The virtual host under which Traefik serves it."""
+        return f"{self.name}.{self.namespace}.example"
+
+    def having(self, **changes: Any) -> "App":
+        """The same application with other fields."""
+        return replace(self, **changes)
+
+    def deployment(self, version: str, env: Mapping[str, str] | None = None) -> Object:
+        """The Deployment at a version; ``env`` says how its pods behave."""
+        labels = {"app": self.name}
+        variables = [
+            {"name": key, "value": value} for key, value in {**self.env, **(env or {})}.items()
+        ]
+        container = {
+            "name": "web",
+            "image": f"shop:{version}",
+            "ports": [{"name": "http", "containerPort": PORT}],
+            "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 1},
+            **({"env": variables} if variables else {}),
+        }
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": self._meta(),
+            "spec": {
+                "replicas": self.replicas,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+                **self.spec,
+            },
+        }
+
+    def service(self) -> Object:
+        """The Service."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": self._meta(),
+            "spec": {
+                "selector": {"app": self.name},
+                "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
+            },
+        }
+
+    def ingress(self) -> Object:
+        """An Ingress in the nginx dialect."""
+        return self._ingress(traefik.CLASS)
+
+    def plain_ingress(self) -> Object:
+        """An Ingress of a controller whose weights Slipway does not move."""
+        return self._ingress(traefik.PLAIN_CLASS)
+
+    def httproute(self) -> Object:
+        """An HTTPRoute of the Gateway API."""
+        return {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": self._meta(),
+            "spec": {
+                "parentRefs": [{"name": traefik.GATEWAY, "namespace": "default"}],
+                "hostnames": [self.host],
+                "rules": [{"backendRefs": [{"name": self.name, "port": 80}]}],
+            },
+        }
+
+    def _ingress(self, of_class: str) -> Object:
+        backend = {"service": {"name": self.name, "port": {"number": 80}}}
+        path = {"path": "/", "pathType": "Prefix", "backend": backend}
+        return {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": self._meta(),
+            "spec": {
+                "ingressClassName": of_class,
+                "rules": [{"host": self.host, "http": {"paths": [path]}}],
+            },
+        }
+
+    def _meta(self) -> Object:
+        return {"name": self.name, "namespace": self.namespace}

@@ -1,0 +1,42 @@
+"""Slipway's own processes die in mid-release: nothing is lost, and the release ends as it would."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lab.slipway import Slipway
+from tests.e2e.scene import Scene
+from tests.e2e.test_release import assert_as_applied
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_release_ends_well_while_the_webhook_is_dead(
+    scene: Callable[..., Scene], guard: Slipway
+) -> None:
+    """Killed at 25 %, back only after the end: the reconciler projects what the webhook would."""
+    shop = scene("httproute")
+    shop.apply("v2")
+    shop.wait_for_weight("v2", 25)
+    guard.webhook.kill()
+    shop.wait_for("v2", "Succeeded")
+    report = shop.end()
+    shop.assert_share_never_falls(report, "v2")
+    assert "projection_repaired" in guard.reconciler.log
+    assert_as_applied(shop, "v2")
+
+
+def test_a_release_goes_on_when_the_reconciler_comes_back(
+    scene: Callable[..., Scene], guard: Slipway
+) -> None:
+    """Killed at 25 %: the share stays as it is until a new process takes the Lease."""
+    shop = scene("ingress")
+    shop.apply("v2")
+    shop.wait_for_weight("v2", 25)
+    guard.reconciler.kill()
+    guard.reconciler.start()
+    guard.reconciler.wait_ready()
+    shop.wait_for("v2", "Succeeded")
+    report = shop.end()
+    shop.assert_share_never_falls(report, "v2")
+    assert_as_applied(shop, "v2")
