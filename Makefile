@@ -1,33 +1,51 @@
-# Every target sets up what it needs; nothing but Python 3.11, Linux and (once) Go is expected.
+# Every target sets up what it needs: nothing but Linux, Python 3.11 and, once, Go is expected.
 SHELL := /bin/bash
 PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
 
-.PHONY: help install lock lint types test demo bench clean
 .DEFAULT_GOAL := help
+.PHONY: help install binaries lock lint types unit e2e test demo bench clean
 
 help: ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-.venv/.installed: requirements.lock pyproject.toml
+.venv/.installed: requirements-dev.lock pyproject.toml
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet uv==0.13.9
-	.venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
-	.venv/bin/pip install --quiet uv==0.13.9
-	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 install: .venv/.installed ## Put the programs into .venv/bin
 
-lock: .venv/.installed ## Pin the dependencies again
-	.venv/bin/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-header -o requirements.lock
+binaries: install ## Find or build the cluster's programs (minutes the first time)
+	$(PY) -m lab binaries
 
-lint: .venv/.installed ## Style, import direction, complexity
+lock: install ## Pin the dependencies again
+	.venv/bin/uv pip compile --quiet pyproject.toml --generate-hashes --no-header -o requirements.lock
+	.venv/bin/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-header \
+		-c requirements.lock -o requirements-dev.lock
+
+lint: install ## Style, complexity, direction of imports
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
 
-types: .venv/.installed ## mypy, strict
+types: install ## mypy, strict
 	.venv/bin/mypy
 
-clean: ## Remove what the build made
-	rm -rf build dist .venv
+unit: install ## The fast tests: pure parts, server, client
+	$(PYTEST) -n 2 -m "not e2e"
+
+e2e: binaries ## The tests on a real cluster
+	$(PYTEST) -n 2 --dist loadscope -m e2e
+
+test: lint types unit e2e ## Everything that has to pass
+
+demo: binaries ## Two releases on a real cluster, live
+	$(PY) -m lab.demo
+
+bench: binaries ## Measure; writes build/bench.json
+	$(PY) -m bench
+
+clean: ## Remove what was made here
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

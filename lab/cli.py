@@ -94,6 +94,14 @@ def gc() -> None:
     click.echo(f"removed {', '.join(removed)}" if removed else "nothing to remove")
 
 
+@main.command("binaries")
+def find_binaries() -> None:
+    """Find the programs of a cluster, or build them: some minutes, once."""
+    found = binaries.find()
+    for name, path in found.programs.items():
+        click.echo(f"{name}\t{path}")
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.option("--lab", help="Which lab, if there are several.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)

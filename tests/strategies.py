@@ -1,4 +1,4 @@
-"""Objects as an API server sends them: builders of plain ones, hypothesis strategies of odd ones."""
+"""Objects as an API server sends them: plain ones to build, odd ones for hypothesis to draw."""
 
 from copy import deepcopy
 from typing import Any
@@ -226,9 +226,7 @@ def routes(draw: st.DrawFn, weights: st.SearchStrategy[int] = WEIGHTS) -> Object
 @st.composite
 def shares(draw: st.DrawFn) -> dict[str, int]:
     """Percents by root Service."""
-    return draw(
-        st.dictionaries(st.sampled_from(["web", "api"]), st.integers(0, 100), min_size=1)
-    )
+    return draw(st.dictionaries(st.sampled_from(["web", "api"]), st.integers(0, 100), min_size=1))
 
 
 def ingress(

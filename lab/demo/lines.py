@@ -21,7 +21,7 @@ def _key(state: State) -> tuple[object, ...]:
         release.name if release else None,
         (status.phase, status.stage, status.step, status.weight.asked) if status else None,
         _pods(state),
-        state.traffic.failed,
+        state.traffic.failed.bit_length(),  # each doubling: a bad version fails many
     )
 
 

@@ -27,8 +27,7 @@ class Meter:
             part = int(answer.start * _PARTS)
             self._total += 1
             self._failed += not answer.ok
-            version = answer.version if answer.ok else ""
-            self._parts.setdefault(part, Counter())[version] += 1
+            self._parts.setdefault(part, Counter())[answer.version] += 1
             self._first = part if self._first is None else min(self._first, part)
 
     def traffic(self, now: float) -> Traffic:
@@ -59,5 +58,5 @@ class Meter:
 
 
 def _share(answers: Counter[str], version: str) -> float:
-    good = answers.total() - answers[""]
-    return answers[version] / good if good else 0.0
+    total = answers.total()
+    return answers[version] / total if total else 0.0

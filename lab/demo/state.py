@@ -38,7 +38,7 @@ class Traffic:
     rate: float = 0.0
     """Answers a second, over the last second."""
     shares: Mapping[str, float] = field(default_factory=dict)
-    """Per version, over the last second."""
+    """Per version that answered (with whatever status), over the last second."""
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Per version, one share for each second, the newest last."""
 

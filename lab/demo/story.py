@@ -1,5 +1,6 @@
 """What happened, act by act: made from everything that was seen, after the end."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -50,11 +51,11 @@ class Chapter:
     failed_of: dict[str, int]
     """Failed requests by the version that answered them; an empty name where nobody did."""
     answers: int
-    """Good answers that this version gave in its act."""
+    """Answers that this version gave in its act, errors included."""
     shares: tuple[Share, ...]
     rollout: Command
     serving: dict[str, float]
-    """Share (0..1) of each version in the act's last second; empty if nothing was answered."""
+    """As `answered`, for the act's last second; empty if there was no request in it."""
     strangers: tuple[str, ...]
     """Pods that kube's controller did not make."""
 
@@ -103,10 +104,10 @@ def _chapter(
         requests=during.total,
         failed=during.failed,
         failed_of=failed_of,
-        answers=during.by_version[act.version],
+        answers=sum(answer.version == act.version for answer in during.answers),
         shares=tuple(_shares(act.version, releases, report)),
         rollout=act.rollout,
-        serving=_serving(during, act.ended),
+        serving=answered(report.between(act.ended - 1, act.ended)),
         strangers=_strangers(mine, replica_sets),
     )
 
@@ -122,12 +123,16 @@ def _shares(version: str, seen: Sequence[tuple[State, Release]], report: Report)
             yield Share(asked, 0.0, 0)
             continue
         during = report.between(max(settled[0], settled[-1] - _MEASURED), settled[-1])
-        yield Share(asked, during.share(version), during.total)
+        yield Share(asked, answered(during).get(version, 0.0), during.total)
 
 
-def _serving(report: Report, until: float) -> dict[str, float]:
-    last = report.between(until - 1, until)
-    return {version: last.share(version) for version in last.by_version}
+def answered(report: Report) -> dict[str, float]:
+    """The share (0..1) of each version in all requests, errors included.
+
+    An empty name stands for those that no version answered.
+    """
+    counts = Counter(answer.version for answer in report.answers)
+    return {version: number / report.total for version, number in counts.items()}
 
 
 def _strangers(states: Sequence[State], replica_sets: Collection[str]) -> tuple[str, ...]:

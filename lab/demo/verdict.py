@@ -48,8 +48,8 @@ def _held_back(chapter: Chapter, broken: Broken) -> Iterator[str]:
     yield from _serves(chapter, "v2")
     if broken is Broken.NEVER_READY:
         yield from _unharmed(chapter)
-        if answers := chapter.answers + chapter.failed_of.get("v3", 0):
-            yield f"v3 was never ready, but it answered {answers} requests"
+        if chapter.answers:
+            yield f"v3 was never ready, but it answered {chapter.answers} requests"
     else:
         yield from _harmed_little(chapter)
 
@@ -93,6 +93,6 @@ def _serves(chapter: Chapter, version: str) -> Iterator[str]:
     share = chapter.serving.get(version, 0.0)
     if share < 1:
         yield (
-            f"{chapter.version}: in the last second {version} gave {share:.1%} "
-            "of the good answers, not all"
+            f"{chapter.version}: in the last second {version} answered {share:.1%} "
+            "of the requests, not all"
         )

@@ -183,14 +183,14 @@ def test_the_picture_is_of_the_middle_of_the_release_and_loads_nothing(tmp_path:
 
 
 def test_the_meter_tells_the_last_second_and_the_seconds_before() -> None:
-    """Shares are of good answers; failures are counted apart."""
+    """An error is an answer too: it counts for the share of the version that gave it."""
     meter = Meter()
     meter.add(answers("v1", NOW - 4, 3))
     meter.add(answers("v1", NOW - 1, 1))
-    meter.add(answers("v2", NOW - 1, 1))
+    meter.add(answers("v2", NOW - 1, 0.9))
     meter.add(answers("v2", NOW - 1, 0.1, status=500))
     traffic = meter.traffic(NOW + 0.3)
-    assert (traffic.total, traffic.failed, traffic.rate) == (510, 10, 210)
+    assert (traffic.total, traffic.failed, traffic.rate) == (500, 10, 200)
     assert traffic.shares == {"v1": 0.5, "v2": 0.5}
     assert traffic.history["v1"] == (1.0, 1.0, 1.0, 0.5)
     assert traffic.history["v2"] == (0.0, 0.0, 0.0, 0.5)

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from webhook.cluster import errors
-from webhook.cluster.apply import Actuator
+from webhook.cluster.apply import Actuator, LeadershipLost
 from webhook.cluster.kinds import DEPLOYMENTS, NAMESPACES, RELEASES, Kind
 from webhook.cluster.policies import Policies
 from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
@@ -94,7 +94,7 @@ class Reconciler:
                 with metrics.RECONCILE_DURATION.time():
                     await self._reconcile(key)
                 self._failures.pop(key, None)
-            except errors.ApiError as error:
+            except (errors.ApiError, LeadershipLost) as error:
                 self._failed(key, error, type(error).__name__)
             except Exception as error:  # one broken object must not stop the other releases
                 log.exception("reconcile_crashed", namespace=key[0], deployment=key[1])

@@ -13,11 +13,12 @@ from webhook.objects.release import Phase, ReleaseStatus, Weight
 from webhook.release.actions import Action, Announce, Plan, Record
 from webhook.release.begin import begin
 from webhook.release.converge import converge
+from webhook.release.grants import At
 from webhook.release.interruptions import Interruption, interruption, outcome_now
 from webhook.release.observed import Observed
 from webhook.release.phases import Turn, after
 from webhook.release.report import described, reported
-from webhook.release.stages import STAGES, At, Stage
+from webhook.release.stages import STAGES, Stage
 
 _LONGEST = 64
 """More stages than any release passes in one decision: a bound, not a limit."""
@@ -63,13 +64,13 @@ def _advance(at: At, status: ReleaseStatus) -> Plan:
         writes = converge(at.seen, at.release, status)
         lacking = _waiting(at, status) or stage.lacks(at, status)
         if writes or lacking:
-            why = lacking or f"{status.phase}: {stage.name}"
+            why = lacking or stage.doing
             return _stay(at, replace(status, stage_since=None), writes, why)
         since = status.stage_since or at.now
         until = stage.until(at, status, since)
         if at.now < until:
             status = replace(status, stage_since=since)
-            return _stay(at, status, (), f"{stage.name} until {until:%H:%M:%S}", until)
+            return _stay(at, status, (), f"{stage.doing}, until {until:%H:%M:%S}", until)
         status = _next(at, stage.leave(at, status))
     raise RuntimeError(f"release {at.release.name} does not come to rest")
 

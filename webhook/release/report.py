@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from webhook.objects.release import Condition, Phase, ReleaseStatus
-from webhook.release.stages import At
+from webhook.release.grants import At
 
 _REASONS = {
     Phase.PENDING: "Protecting",

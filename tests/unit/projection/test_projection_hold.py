@@ -11,7 +11,7 @@ from projection_fakes import FakeWorld, Server, bare, note, stripped
 from tests.strategies import SURGES, Object, defaulted, deployment, deployments, templates
 from webhook import names
 from webhook.objects.intent import Hold
-from webhook.projection.deployment import hold_of, restore_projection, shown_by
+from webhook.projection.deployment import hold_of, projected_deployment, shown_by
 from webhook.projection.fields import ABSENT, Path, annotate, read, write
 
 STEP = Hold(mode="Step", surge=2, unavailable=1)
@@ -81,19 +81,16 @@ class Story:
     def _user_writes(self, new: Object, only: Path | None = None) -> None:
         """A covered field that is written as it is shown is no change."""
         live, wanted = self.server.stored, bare(new)
-        for path, shown in shown_by(hold_of(live)).items():
-            if read(new, path) == shown and read(live, path) == shown:
-                wanted = write(wanted, path, read(self.wanted, path))
-            elif only not in (None, path):
-                wanted = write(wanted, path, read(self.wanted, path))
         if only is not None:
-            value = read(wanted, only)
-            wanted = write(self.wanted, only, value)
+            wanted = write(self.wanted, only, read(wanted, only))
+        for path, shown in shown_by(hold_of(live)).items():
+            if read(new, path) == shown:
+                wanted = write(wanted, path, read(self.wanted, path))
         self.wanted = wanted
         self.server.put(new)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(deployments(), st.lists(OPERATIONS, max_size=10))
 def test_when_the_hold_goes_the_deployment_is_what_its_user_asked_for_last(
     first: Object, operations: list[tuple[Any, ...]]
@@ -109,7 +106,7 @@ def test_when_the_hold_goes_the_deployment_is_what_its_user_asked_for_last(
     } == set()  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(deployments(), st.lists(OPERATIONS, max_size=8))
 def test_while_held_every_covered_field_shows_the_hold(
     first: Object, operations: list[tuple[Any, ...]]
@@ -212,17 +209,17 @@ def test_a_patch_to_recreate_in_mid_hold_can_be_stored_when_the_hold_goes() -> N
     assert not (strategy["type"] == "Recreate" and "rollingUpdate" in strategy)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(deployments(), HOLDS)
 def test_a_projection_that_admission_missed_is_repaired_to_the_same_object(
     first: Object, hold: Hold
 ) -> None:
     """With the webhook down the reconciler makes of its own write what admission would have."""
     missed = annotate(first, {names.HOLD: hold.text()})
-    repaired = restore_projection(missed)
+    repaired = projected_deployment(missed)
     server = Server(FakeWorld(policy=None)).create(first).intend(hold=hold)
     assert repaired == server.stored
-    assert restore_projection(repaired) == repaired
+    assert projected_deployment(repaired) == repaired
 
 
 def test_an_exported_manifest_of_a_held_deployment_creates_the_users_own() -> None:
