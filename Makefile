@@ -33,7 +33,7 @@ lint: install ## Style, complexity, direction of imports
 types: install ## mypy, strict
 	.venv/bin/mypy
 
-unit: install ## The fast tests: pure parts, server, client
+unit: binaries ## The fast tests: pure parts, server, client
 	$(PYTEST) -n 2 -m "not e2e"
 
 e2e: binaries ## The tests on a real cluster

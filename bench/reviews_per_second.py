@@ -102,7 +102,7 @@ class Results:
                     "{:.2f} / {:.2f}".format(*self.latency(review)) if first else "",
                     end_section=name == SERVERS[-1],
                 )
-        Console().print(table)
+        Console(width=max(100, Console().width)).print(table)
         show(f"Goals, for {HEADLINE}", self.goals())
 
 

@@ -6,6 +6,8 @@ The exit code is 0 only if that is what happened, with no failed request.
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -95,7 +97,7 @@ def _run(options: Options, svg: Path | None, console: Console) -> Story:
         if not binaries.cache_folder().exists():
             screen.say("building the cluster's programs; once, and it takes some minutes")
         screen.say("starting etcd, kube-apiserver, kube-controller-manager, a node and Traefik")
-        with Lab.start(throttle=THROTTLE) as lab:
+        with _cluster() as lab:
             story, states = play(lab, options, screen)
             moment = poster(states)
             if svg and moment:
@@ -103,6 +105,19 @@ def _run(options: Options, svg: Path | None, console: Console) -> Story:
             if wrong := verdict(story, (*WEIGHTS, 100), options.broken):
                 raise NotAsPromisedError(story, wrong, lab.folder / "logs")
     return story
+
+
+@contextmanager
+def _cluster() -> Iterator[Lab]:
+    """A lab whose files stay after an error, for its logs, but not after Ctrl-C."""
+    interrupt: KeyboardInterrupt | None = None
+    with Lab.start(throttle=THROTTLE) as lab:
+        try:
+            yield lab
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt:
+        raise interrupt
 
 
 def _interrupt(*_: object) -> None:

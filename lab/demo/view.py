@@ -116,7 +116,7 @@ def _wait(wait: Wait | None) -> RenderableType:
         return Text(" ")  # keeps the height
     grid = Table.grid(padding=(0, 1))
     grid.add_row(
-        ProgressBar(total=wait.of, completed=wait.past, width=_BAR),
+        ProgressBar(total=wait.of, completed=wait.past, width=_BAR, complete_style="yellow"),
         Text(f"{wait.what} {wait.past:.1f} of {wait.of:g} s", style="dim"),
     )
     return grid

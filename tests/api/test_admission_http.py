@@ -14,7 +14,7 @@ from admission_wire import Wire, post, review, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from webhook.admission.limits import Limits
+from webhook.admission.limits import MIB, Limits
 
 GOOD = json.dumps(review()).encode()
 
@@ -212,6 +212,14 @@ async def test_a_refused_client_that_keeps_sending_is_cut_off(rig: Any) -> None:
                     await wire.send(b"x" * 65536)
 
 
+async def test_a_refused_client_that_falls_silent_is_let_go(rig: Any) -> None:
+    """Its refusal is not waited upon for long."""
+    async with rig.client.wire() as wire:
+        await wire.send(post(b"x", Content_Length=str(2**30)))
+        assert (await wire.reply()).status == 413
+        assert await wire.closed()
+
+
 async def test_a_client_that_goes_away_in_mid_review_leaves_nothing_behind(rig: Any) -> None:
     """Its memory and its seat are given back."""
     site = rig.server._site
@@ -250,6 +258,8 @@ async def test_a_client_that_reads_nothing_is_not_served_for_ever(rig: Any) -> N
         wire.reader._transport.pause_reading()  # type: ignore[attr-defined]
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(flood(wire), 2)
+        (peer,) = rig.server._site.peers
+        assert peer._transport.get_write_buffer_size() < 4 * MIB
 
 
 async def flood(wire: Wire) -> None:
@@ -257,6 +267,7 @@ async def flood(wire: Wire) -> None:
     while True:
         wire.writer.write(b"GET /metrics HTTP/1.1\r\n\r\n" * 2000)
         await wire.writer.drain()
+        await asyncio.sleep(0)
 
 
 @settings(

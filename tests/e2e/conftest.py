@@ -1,6 +1,8 @@
 """A real cluster with Slipway on it, one for each worker; each test has its own namespace."""
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from lab.slipway import Slipway
 from tests.e2e.app import App
 from tests.e2e.scene import Scene
 
+PROGRAM = str(Path(sys.executable).with_name("slipway"))
 STEPS = [
     {"setWeight": 25},
     {"pause": {"duration": "1500ms"}},
@@ -37,9 +40,9 @@ def guard(lab: Lab) -> Slipway:
     return slipway.install(lab, {"defaultPolicy": {"spec": POLICY}})
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def guarded(guard: Slipway) -> Iterator[Slipway]:
-    """Every test begins with both programs running, whatever the test before did to them."""
+    """Both programs run, whatever the test before did to them; none of them may crash."""
     for process in guard.processes:
         process.start()
         process.wait_ready()
@@ -49,19 +52,12 @@ def guarded(guard: Slipway) -> Iterator[Slipway]:
 
 
 @pytest.fixture
-def scene(lab: Lab) -> Iterator[Callable[..., Scene]]:
+def scene(lab: Lab, guarded: Slipway) -> Iterator[Callable[..., Scene]]:
     """Opens an application at v1 under load; ``scene("httproute", replicas=4)``."""
     opened: list[Scene] = []
 
     def make(kind: str = "httproute", rate: float = 150, **options: Any) -> Scene:
-        app = App(lab.namespace("e2e"), **options)
-        routes = {"httproute": app.httproute, "ingress": app.ingress, "none": app.plain_ingress}
-        route = routes[kind]()
-        lab.apply([app.deployment("v1"), app.service(), route])
-        lab.kubectl(f"--namespace={app.namespace}", "rollout", "status", "deployment/web")
-        lab.wait(lambda: answers(lab, app.host), 30, f"{app.host} to answer")
-        made = Scene(lab, app, route, lab.probe(app.host, rate=rate))
-        lab.wait(lambda: made.probe.report().total > 20, 20, "the load to begin")
+        made = open_scene(lab, App(lab.namespace("e2e"), **options), kind, rate)
         opened.append(made)
         return made
 
@@ -69,6 +65,18 @@ def scene(lab: Lab) -> Iterator[Callable[..., Scene]]:
     for made in opened:
         made.probe.stop()
         lab.kubectl("delete", "namespace", made.namespace, "--wait=false")
+
+
+def open_scene(lab: Lab, app: App, kind: str, rate: float) -> Scene:
+    """Apply v1 with a route of a kind, wait until it answers, and put it under load."""
+    routes = {"httproute": app.httproute, "ingress": app.ingress, "none": app.plain_ingress}
+    route = routes[kind]()
+    lab.apply([app.deployment("v1"), app.service(), route])
+    lab.kubectl(f"--namespace={app.namespace}", "rollout", "status", f"deployment/{app.name}")
+    lab.wait(lambda: answers(lab, app.host), 30, f"{app.host} to answer")
+    made = Scene(lab, app, route, lab.probe(app.host, rate=rate))
+    lab.wait(lambda: made.probe.report().total > 20, 20, "the load to begin")
+    return made
 
 
 def answers(lab: Lab, host: str) -> bool:

@@ -110,7 +110,10 @@ class Scene:
 
     def story(self) -> str:
         """Everything noted down, for the message of a failed assertion."""
-        lines = [f"{s.at:.2f} {s.version} {s.phase}/{s.stage} {s.weight} % {s.settled}" for s in self.sights]
+        lines = [
+            f"{s.at:.2f} {s.version} {s.phase}/{s.stage} {s.weight} % {s.settled}"
+            for s in self.sights
+        ]
         for log in sorted((self.lab.folder / "logs").glob("slipway-*.log")):
             lines += [f"--- end of {log.name}", *log.read_text(errors="replace").splitlines()[-12:]]
         return "\n".join(lines)

@@ -202,7 +202,12 @@ class Actuator:
         kind = _ROUTES[action.route.kind]
         route = self._held(kind, action.route.namespace, action.route.name)
         objects = {k.kind: self._store.table(k).all() for k in _ROUTES.values()}
-        target = Target(owner=owner_of(deployment), services=roots, term=self._term)
+        target = Target(
+            owner=owner_of(deployment),
+            namespace=deployment["metadata"]["namespace"],
+            services=roots,
+            term=self._term,
+        )
         for write in router.writes(objects, route, action.shares, target):
             await self._write(write)
 

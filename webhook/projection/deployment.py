@@ -47,7 +47,11 @@ def users_deployment(new: Object, old: Object | None = None) -> Object:
 
     The template keeps Slipway's keys; see `template.users_template`.
     """
-    return uncover(new, old)
+    users = uncover(new, old)
+    if read(users, ("spec", "strategy", "type")) == "Recreate":
+        # A merge patch to Recreate in a hold leaves what is shown beside it, which is not valid.
+        return write(users, ("spec", "strategy", "rollingUpdate"), ABSENT)
+    return users
 
 
 def project_hold(users: Object, hold: Hold | None) -> Object:

@@ -75,7 +75,7 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
     hold = hold_of(old)
     if asked == users_template(read(old, _TEMPLATE)):
         users = write(users, _TEMPLATE, with_keys(asked, own_keys(read(old, _TEMPLATE))))
-        if hold and hold.aborted and _resumes(request, old):
+        if hold and hold.aborted and _resumes(request, old, hold):
             return _retried(users, hold)
         return Decision(users=users, hold=hold)
     policy = world.policy_for(request.namespace, users)
@@ -163,13 +163,16 @@ def stable_of(obj: Object) -> Stable | None:
         return None
 
 
-def _resumes(request: Request, old: Object) -> bool:
-    """``kubectl rollout resume``: only it tells a wish to resume from a full-object write."""
-    return (
-        request.field_manager == names.KUBECTL_ROLLOUT
-        and read(old, ("spec", "paused")) is True
-        and read(request.object, ("spec", "paused")) is not True
-    )
+def _resumes(request: Request, old: Object, aborted: Hold) -> bool:
+    """``kubectl rollout resume``: only it tells a wish to resume from a full-object write.
+
+    When the API server asks again after another webhook, the object carries our answer.
+    """
+    if request.field_manager != names.KUBECTL_ROLLOUT:
+        return False
+    unpaused = read(request.object, ("spec", "paused")) is not True
+    answered = hold_of(request.object) == _afresh(aborted, mode="Gate")
+    return read(old, ("spec", "paused")) is True and (unpaused or answered)
 
 
 def _unguardable(users: Object, old: Object) -> str | None:

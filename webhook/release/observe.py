@@ -299,7 +299,7 @@ def _routes(
     for router in ROUTERS.values():
         for found in router.finds(raw.routes, view.namespace, wanted):
             meta = found.object["metadata"]
-            shares = router.shares(raw.routes, found.object)
+            shares = router.shares(raw.routes, found.object, view.namespace)
             out.append(
                 RouteView(
                     ref=RouteRef(router.kind, meta["namespace"], meta["name"]),

@@ -25,6 +25,8 @@ class Target:
 
     owner: Object
     """The Deployment as an ``ownerReferences`` entry."""
+    namespace: str
+    """The Deployment's, and its Services'."""
     services: frozenset[str]
     """The Deployment's root Services: splits of others are not touched."""
     term: int
@@ -66,8 +68,8 @@ class Router:
     kind: str
     finds: Callable[[Objects, str, frozenset[str]], list[Found]]
     """The users' objects that send to Services of a namespace."""
-    shares: Callable[[Objects, Object], dict[str, Share]]
-    """The split that an object carries now, by root Service."""
+    shares: Callable[[Objects, Object, str], dict[str, Share]]
+    """The split that an object carries now, by root Service of a namespace."""
     unprogrammed: Callable[[Object], str | None]
     """Why what the object says is not known to be live."""
     projected: Callable[[Object], Object]

@@ -34,7 +34,7 @@ def split_of(obj: Object | None) -> Split | None:
 
 def services_of(route: Object) -> frozenset[tuple[str, str]]:
     """(namespace, name) of every Service that the route sends requests to."""
-    home = (route.get("metadata") or {}).get("namespace") or ""
+    home = _home(route)
     return frozenset(
         (ref.get("namespace") or home, str(ref.get("name")))
         for rule in _rules(route)
@@ -48,8 +48,11 @@ def project(users: Object, split: Split | None) -> Object:
     if split is None or not split.shares:
         return annotate(users, {names.SPLIT: None, names.ORIGINAL: None})
     scale = _scale_for(users)
-    shown = _each_rule(users, lambda refs: _divided(refs, split, scale))
-    memory = _Memory(scale, {share.canary: root for root, share in split.shares.items()})
+    home = _home(users)
+    shown = _each_rule(users, lambda refs: _divided(refs, split, scale, home))
+    memory = _Memory(
+        scale, {_beside(root, share.canary): root for root, share in split.shares.items()}
+    )
     return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory.text()})
 
 
@@ -62,7 +65,8 @@ def restore(new: Object, old: Object | None = None) -> Object:
     memory = _Memory.of(new) or _Memory.of(old)
     if memory is None:
         return new
-    return _each_rule(new, lambda refs: _united(refs, memory))
+    home = _home(new)
+    return _each_rule(new, lambda refs: _united(refs, memory, home))
 
 
 def projected(obj: Object) -> Object:
@@ -70,8 +74,8 @@ def projected(obj: Object) -> Object:
     return project(restore(obj), split_of(obj))
 
 
-def _divided(refs: _Backends, split: Split, scale: int) -> _Backends:
-    if not any(_is_service(ref) and ref.get("name") in split.shares for ref in refs):
+def _divided(refs: _Backends, split: Split, scale: int, home: str) -> _Backends:
+    if not any(_key(ref, home) in split.shares for ref in refs):
         return refs
     out: _Backends = []
     for ref in refs:
@@ -79,7 +83,7 @@ def _divided(refs: _Backends, split: Split, scale: int) -> _Backends:
             out.append(ref)
             continue
         whole = _weight(ref) * scale
-        share = split.shares.get(ref.get("name", "")) if _is_service(ref) else None
+        share = split.shares.get(_key(ref, home) or "")
         if share is None:
             out.append({**ref, "weight": whole})
             continue
@@ -89,15 +93,16 @@ def _divided(refs: _Backends, split: Split, scale: int) -> _Backends:
     return out
 
 
-def _united(refs: _Backends, memory: "_Memory") -> _Backends:
+def _united(refs: _Backends, memory: "_Memory", home: str) -> _Backends:
     ours, scale = memory.canaries, memory.scale
-    if not any(_is_service(ref) and ref.get("name") in ours for ref in refs):
+    if not any(_key(ref, home) in ours for ref in refs):
         return refs
     given: dict[int, int] = {}
     kept: _Backends = []
     for ref in refs:
-        if _is_service(ref) and ref.get("name") in ours:
-            root = _last_named(kept, ours[ref["name"]])
+        key = _key(ref, home)
+        if key in ours:
+            root = _last_keyed(kept, ours[key], home)
             if root is not None:
                 given[root] = given.get(root, 0) + _weight(ref)
         else:
@@ -110,9 +115,31 @@ def _united(refs: _Backends, memory: "_Memory") -> _Backends:
     ]
 
 
-def _last_named(refs: _Backends, name: str) -> int | None:
-    found = [i for i, ref in enumerate(refs) if _is_service(ref) and ref.get("name") == name]
+def _last_keyed(refs: _Backends, key: str, home: str) -> int | None:
+    found = [i for i, ref in enumerate(refs) if _key(ref, home) == key]
     return found[-1] if found else None
+
+
+def _home(route: Object) -> str:
+    return str((route.get("metadata") or {}).get("namespace") or "")
+
+
+def _key(ref: Any, home: str) -> str | None:
+    """A Service backend's name, with its namespace where that is not the route's own."""
+    if not _is_service(ref):
+        return None
+    return key_of(ref.get("namespace") or home, str(ref.get("name")), home)
+
+
+def key_of(namespace: str, service: str, home: str) -> str:
+    """How a split in a route of namespace ``home`` names a Service."""
+    return service if namespace == home else f"{namespace}/{service}"
+
+
+def _beside(root: str, canary: str) -> str:
+    """The key of a canary Service, which is where its root is."""
+    namespace, slash, _ = root.rpartition("/")
+    return f"{namespace}{slash}{canary}"
 
 
 def _unscaled(weight: int, scale: int) -> int:
@@ -220,15 +247,27 @@ def _finds(objects: Objects, namespace: str, services: frozenset[str]) -> list[F
     return found
 
 
-def _shares(_objects: Objects, route: Object) -> dict[str, Share]:
+def _shares(_objects: Objects, route: Object, namespace: str) -> dict[str, Share]:
     split = split_of(route)
-    return dict(split.shares) if split else {}
+    prefix = key_of(namespace, "", _home(route))
+    return {
+        key.removeprefix(prefix): share
+        for key, share in (split.shares.items() if split else ())
+        if key.rpartition("/")[0] == prefix.rstrip("/")
+    }
 
 
 def _writes(
     _objects: Objects, route: Object, shares: Mapping[str, Share], target: Target
 ) -> list[Write]:
-    split = Split(term=target.term, shares=dict(shares)) if shares else None
+    """Other Deployments' shares in the same route stay."""
+    home, present = _home(route), split_of(route)
+    mine = {key_of(target.namespace, service, home) for service in target.services}
+    wanted = {
+        key: share for key, share in (present.shares.items() if present else ()) if key not in mine
+    }
+    wanted |= {key_of(target.namespace, root, home): share for root, share in shares.items()}
+    split = Split(term=target.term, shares=wanted) if wanted else None
     return [Annotate(KIND, route, {names.SPLIT: split.text() if split else None})]
 
 

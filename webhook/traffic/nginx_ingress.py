@@ -48,8 +48,11 @@ def services_of(ingress: Object) -> frozenset[str]:
 
 
 def canary_ingress_name(ingress: str, root: str) -> str:
-    """Name of the canary Ingress for one primary and one root Service; at most 253 characters."""
-    return f"{ingress}-{root}"[:246] + "-canary"
+    """Name of the canary Ingress for one primary and one root Service; at most 253 characters.
+
+    A Service's name has no dot, so that no two pairs have one name.
+    """
+    return f"{ingress[:180].rstrip('.-')}.{root}-canary"
 
 
 def canary_ingress(primary: Object, root: str, share: Share, owner: Object) -> Object:
@@ -116,7 +119,7 @@ def shares_of(primary: Object, owned: Iterable[Object]) -> dict[str, Share]:
         if notes.get(PRIMARY) != primary["metadata"]["name"] or not weight.isdigit():
             continue
         share = Share(canary=service or "", weight=int(weight))
-        if canary["spec"] == canary_ingress(primary, root, share, {})["spec"]:
+        if is_canary(canary) and canary["spec"] == canary_ingress(primary, root, share, {})["spec"]:
             shares[root] = share
     return shares
 
@@ -194,7 +197,7 @@ def _finds(objects: Objects, namespace: str, services: frozenset[str]) -> list[F
     ]
 
 
-def _shares(objects: Objects, primary: Object) -> dict[str, Share]:
+def _shares(objects: Objects, primary: Object, _namespace: str) -> dict[str, Share]:
     return shares_of(primary, _own(objects, primary["metadata"]["namespace"]))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonpatch
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from webhook.admission.diff import diff
@@ -29,11 +29,15 @@ values = st.recursive(
 )
 
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 def exactly(value: Any) -> str:
     """As JSON says it: true is not 1, and 1 is not 1.0."""
     return json.dumps(value, sort_keys=True)
 
 
+@patient
 @given(before=values, after=values)
 def test_a_patch_applies_and_gives_what_was_decided(before: Any, after: Any) -> None:
     """Whatever the two values are; a patch that can't be applied would reject the write."""
@@ -59,6 +63,7 @@ def edited(draw: st.DrawFn) -> tuple[Any, Any]:
     return before, edit(before)
 
 
+@patient
 @given(pair=edited())
 def test_an_edit_deep_inside_applies_too(pair: tuple[Any, Any]) -> None:
     """Shared parts are skipped by identity, and nothing is lost by that."""
@@ -67,6 +72,7 @@ def test_an_edit_deep_inside_applies_too(pair: tuple[Any, Any]) -> None:
     assert exactly(jsonpatch.apply_patch(copy.deepcopy(before), patch)) == exactly(after)
 
 
+@patient
 @given(value=values)
 def test_equal_values_need_no_patch(value: Any) -> None:
     """Neither the same object nor an equal copy."""

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webhook.admission import review
@@ -16,6 +16,7 @@ AUDIT_KEY = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 printable = st.text(st.characters(exclude_categories=["Cs"]))
 
 
+@settings(deadline=None)
 @given(uid=printable, warnings=st.lists(printable, max_size=20), audit=st.text(max_size=80))
 def test_an_answer_is_always_one_that_the_api_server_takes(
     uid: str, warnings: list[str], audit: str

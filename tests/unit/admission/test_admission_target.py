@@ -1,7 +1,7 @@
 """The request target, and the time that the API server gives us."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webhook.admission.target import parse_duration, parse_target
@@ -37,6 +37,7 @@ def test_the_timeout_is_found_among_other_parameters() -> None:
     assert parse_target(b"/mutate?timeout=soon") == ("/mutate", None)
 
 
+@settings(deadline=None)
 @given(url=st.binary(max_size=600))
 def test_no_target_is_too_strange(url: bytes) -> None:
     """A target is a path and perhaps seconds, whatever its bytes."""

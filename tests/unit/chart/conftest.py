@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import binaries
+from lab import binaries, requirements
 
 CHART = Path(__file__).parents[3] / "charts" / "slipway"
 NAMESPACE = "slipway-system"
@@ -33,9 +33,7 @@ class Rendered:
 @pytest.fixture(scope="session")
 def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the lab's helm."""
-    reason = binaries.missing()
-    if reason:
-        pytest.skip(reason)
+    requirements.require(binaries.missing())
     program = binaries.find()["helm"]
 
     def run(*args: str) -> subprocess.CompletedProcess[str]:
