@@ -12,7 +12,7 @@ from aiohttp import web
 from bench.bare_aiohttp import start_app
 from bench.serving import serve
 from bench.webhook import decide
-from webhook.projection.request import Request
+from webhook.mutation.request import Request
 
 
 async def mutate(request: web.Request) -> web.Response:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 from bench.serving import HOST, serve
 from webhook.admission.server import AdmissionServer
+from webhook.mutation.mutate import mutate
+from webhook.mutation.request import Outcome, Request
+from webhook.mutation.validate import validate
+from webhook.mutation.world import Running
 from webhook.objects.policy import Policy, PolicySpec
-from webhook.projection.mutate import mutate
-from webhook.projection.request import Object, Outcome, Request
-from webhook.projection.validate import validate
-from webhook.projection.world import Running
+from webhook.objects.raw import Object
 
 
 class OnePolicy:

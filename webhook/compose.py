@@ -30,10 +30,10 @@ from webhook.cluster.snapshot import CLUSTER_WIDE
 from webhook.cluster.store import Store
 from webhook.cluster.world import StoreWorld
 from webhook.config import Address, Common, ReconcilerConfig, RunConfig, WebhookConfig
-from webhook.projection.mutate import mutate
-from webhook.projection.request import Outcome, Request
-from webhook.projection.validate import validate
-from webhook.projection.world import World
+from webhook.mutation.mutate import mutate
+from webhook.mutation.request import Outcome, Request
+from webhook.mutation.validate import validate
+from webhook.mutation.world import World
 from webhook.reconciler.active import highest_term
 from webhook.reconciler.loop import Reconciler, follow_cluster
 from webhook.telemetry import metrics

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from webhook.admission.limits import Limits
 from webhook.admission.server import AdmissionServer
-from webhook.projection.request import Outcome, Request
+from webhook.mutation.request import Outcome, Request
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

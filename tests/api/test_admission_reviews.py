@@ -7,7 +7,7 @@ import pytest
 from admission_wire import DEPLOYMENT, review
 from structlog.testing import capture_logs
 
-from webhook.projection.request import Outcome, Request
+from webhook.mutation.request import Outcome, Request
 
 UNGUARDED = "slipway could not read this object; it passed unguarded and will be repaired"
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from lab.api import Object
@@ -158,7 +159,7 @@ class Scene:
         """(weight, since, until) of each pause that was watched for at least half a second."""
         mine = [s for s in self.sights if s.version == version]
         found = []
-        for here, after in zip(mine, mine[1:], strict=False):
+        for here, after in pairwise(mine):
             if here.phase == "Waiting" and here.settled and after.at - here.at > 0.4:
                 found.append((here.weight, here.at, after.at))
         return found

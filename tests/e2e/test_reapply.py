@@ -1,4 +1,4 @@
-"""Writes in mid-release: repeated manifests change nothing, new ones are taken as they are meant."""
+"""Writes in mid-release: repeated manifests change nothing, new ones mean what they say."""
 
 from collections.abc import Callable
 

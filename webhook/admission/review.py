@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from webhook.projection.request import Object, Request
+from webhook.mutation.request import Request
+from webhook.objects.raw import Object
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"

@@ -11,7 +11,7 @@ from webhook.admission import review
 from webhook.admission.answer import Answer, refusal
 from webhook.admission.diff import diff
 from webhook.admission.observer import Observer
-from webhook.projection.request import Outcome, Request
+from webhook.mutation.request import Outcome, Request
 
 Decide = Callable[[Request], Outcome]
 

@@ -7,8 +7,8 @@ import msgspec
 import structlog
 
 from webhook import names
+from webhook.objects.raw import Object
 from webhook.objects.release import Release, ReleaseSpec, ReleaseStatus, read_release
-from webhook.projection.request import Object
 
 log = structlog.get_logger(__name__)
 

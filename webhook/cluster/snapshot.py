@@ -15,7 +15,7 @@ from webhook.cluster.kinds import (
 from webhook.cluster.releases import readable_releases
 from webhook.cluster.store import Store
 from webhook.objects.policy import Policy
-from webhook.projection.request import Object
+from webhook.objects.raw import Object
 from webhook.release.observe import Raw
 
 CLUSTER_WIDE: tuple[Kind, ...] = (DEPLOYMENTS, RELEASES, INGRESSES, INGRESSCLASSES, HTTPROUTES)

@@ -6,14 +6,14 @@ from webhook.cluster.kinds import RELEASES, Object
 from webhook.cluster.policies import Policies
 from webhook.cluster.releases import readable_releases
 from webhook.cluster.store import Store
+from webhook.mutation.world import Running
 from webhook.objects.intent import Share
 from webhook.objects.policy import Policy
 from webhook.objects.release import Release
-from webhook.projection.world import Running
 
 
 class StoreWorld:
-    """What a decision at admission may know; see `webhook.projection.world.World`."""
+    """What a decision at admission may know; see `webhook.mutation.world.World`."""
 
     def __init__(self, store: Store, identity: str) -> None:
         self._store = store

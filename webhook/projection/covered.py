@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from webhook import names
+from webhook.objects.raw import Object
 from webhook.projection.fields import ABSENT, Path, annotate, annotations, read, write
-from webhook.projection.request import Object
 
 Values: TypeAlias = Mapping[Path, Any]
 """Covered fields with their values; ABSENT for a field that is not there."""

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from webhook import names
 from webhook.objects.intent import Hold, read_intent
+from webhook.objects.raw import Object
 from webhook.projection.covered import Values, cover, uncover
 from webhook.projection.fields import ABSENT, Path, annotate, annotations, read, write
-from webhook.projection.request import Object
 
 NEVER_AVAILABLE: Final = 2147483646
 """``minReadySeconds`` while held, in seconds: ready pods do not become available."""

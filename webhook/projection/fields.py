@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
-from webhook.projection.request import Object
+from webhook.objects.raw import Object
 
 Path: TypeAlias = tuple[str, ...]
 

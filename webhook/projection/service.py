@@ -4,9 +4,9 @@ from typing import Final
 
 from webhook import names
 from webhook.objects.intent import Pin, read_intent
+from webhook.objects.raw import Object
 from webhook.projection.covered import Values, cover, uncover
 from webhook.projection.fields import Path, annotate, annotations
-from webhook.projection.request import Object
 
 _HASH: Final[Path] = ("spec", "selector", names.POD_TEMPLATE_HASH)
 

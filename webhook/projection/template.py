@@ -9,8 +9,8 @@ import msgspec
 import orjson
 
 from webhook import names
-from webhook.projection.fields import ABSENT, read, write
-from webhook.projection.request import Object
+from webhook.objects.raw import Object
+from webhook.projection.fields import ABSENT, annotations, read, write
 
 _LABELS = ("metadata", "labels")
 _ANNOTATIONS = ("metadata", "annotations")
@@ -86,6 +86,17 @@ def stable_from(template: Object) -> Stable:
     """What to remember of the template that is being replaced."""
     users = users_template(template)
     return Stable(revision=revision_of(users), version=version_of(users), keys=own_keys(template))
+
+
+def stable_of(obj: Object) -> Stable | None:
+    """What was released when the present hold began."""
+    text = annotations(obj).get(names.STABLE)
+    if not isinstance(text, str):
+        return None
+    try:
+        return msgspec.json.decode(text, type=Stable)
+    except (msgspec.DecodeError, ValueError):
+        return None
 
 
 def label_value(text: str) -> str:

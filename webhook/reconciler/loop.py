@@ -12,7 +12,7 @@ from webhook.cluster.kinds import DEPLOYMENTS, NAMESPACES, RELEASES, Kind
 from webhook.cluster.policies import Policies
 from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
 from webhook.cluster.store import Change, Store
-from webhook.projection.request import Object
+from webhook.objects.raw import Object
 from webhook.reconciler.active import Active, in_flight, key_of_release, unfinished, wants_engine
 from webhook.reconciler.queue import Key, WorkQueue
 from webhook.release.actions import Plan

@@ -7,14 +7,13 @@ from typing import Any
 
 from webhook import names
 from webhook.objects.policy import Policy
+from webhook.objects.raw import Object
 from webhook.objects.release import Release
 from webhook.objects.selector import selects
 from webhook.projection.deployment import hold_of, projected_deployment, users_deployment
 from webhook.projection.fields import ABSENT, annotations, labels, read, write
-from webhook.projection.request import Object
-from webhook.projection.rollout import stable_of
 from webhook.projection.service import pin_of, projected_service, users_service
-from webhook.projection.template import revision_of, users_template, version_of
+from webhook.projection.template import revision_of, stable_of, users_template, version_of
 from webhook.release.observed import (
     CanaryView,
     DeploymentView,

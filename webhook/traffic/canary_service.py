@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from webhook import names
-from webhook.projection.request import Object
+from webhook.objects.raw import Object
 from webhook.projection.service import users_service
 
 ROOT: Final = "slipway.dev/root-service"

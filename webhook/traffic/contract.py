@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from webhook.objects.intent import Share
-from webhook.projection.request import Object
+from webhook.objects.raw import Object
 
 Objects: TypeAlias = Mapping[str, Sequence[Object]]
 """Route objects by kind, as the API server sent them."""

@@ -16,8 +16,8 @@ import msgspec
 
 from webhook import names
 from webhook.objects.intent import Share, Split, read_intent
+from webhook.objects.raw import Object
 from webhook.projection.fields import ABSENT, annotate, annotations, read, write
-from webhook.projection.request import Object
 from webhook.traffic.contract import Annotate, Found, Objects, Router, Target, Write
 
 _RULES = ("spec", "rules")

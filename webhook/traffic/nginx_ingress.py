@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from webhook import names
 from webhook.objects.intent import Share
+from webhook.objects.raw import Object
 from webhook.projection.fields import annotations, labels
-from webhook.projection.request import Object
 from webhook.traffic.canary_service import ROOT
 from webhook.traffic.contract import Delete, Found, Objects, Put, Router, Target, Write
 

@@ -11,15 +11,15 @@ import jsonpatch
 from tests.strategies import NAMESPACE, Object
 from webhook import names
 from webhook.admission.diff import diff
+from webhook.mutation.mutate import mutate
+from webhook.mutation.request import Outcome, Request
+from webhook.mutation.world import Running
 from webhook.objects.intent import Intent
 from webhook.objects.policy import Policy, PolicySpec
 from webhook.projection.deployment import projected_deployment
 from webhook.projection.fields import annotate
-from webhook.projection.mutate import mutate
-from webhook.projection.request import Outcome, Request
 from webhook.projection.service import projected_service
 from webhook.projection.template import own_keys, users_template
-from webhook.projection.world import Running
 from webhook.traffic import httproute
 
 NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)

@@ -17,9 +17,9 @@ from tests.strategies import (
     shares,
 )
 from webhook import names
+from webhook.mutation.world import Running
 from webhook.objects.intent import Pin, Share, Split
 from webhook.projection.fields import read, write
-from webhook.projection.world import Running
 
 HASH = ("spec", "selector", names.POD_TEMPLATE_HASH)
 PIN = Pin(hash="5f6d")

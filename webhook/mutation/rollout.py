@@ -7,22 +7,23 @@ from typing import Literal
 import msgspec
 
 from webhook import names
+from webhook.mutation.intents import carried, is_own
+from webhook.mutation.request import Outcome, Request
+from webhook.mutation.world import World
 from webhook.objects.intent import Hold
 from webhook.objects.policy import Policy
+from webhook.objects.raw import Object
 from webhook.projection.deployment import hold_of, project_hold, users_deployment
 from webhook.projection.fields import annotate, annotations, read, write
-from webhook.projection.intents import carried, is_own
-from webhook.projection.request import Object, Outcome, Request
 from webhook.projection.template import (
     Keys,
-    Stable,
     keys_for,
     own_keys,
     stable_from,
+    stable_of,
     users_template,
     with_keys,
 )
-from webhook.projection.world import World
 
 _TEMPLATE = ("spec", "template")
 
@@ -150,17 +151,6 @@ def _retried(users: Object, hold: Hold) -> Decision:
 def _afresh(hold: Hold, *, mode: Literal["Gate", "Halt"]) -> Hold:
     """The hold of a release that starts afresh: as it is, in another mode, and not aborted."""
     return msgspec.structs.replace(hold, mode=mode, aborted=False)
-
-
-def stable_of(obj: Object) -> Stable | None:
-    """What was released when the present hold began."""
-    text = annotations(obj).get(names.STABLE)
-    if not isinstance(text, str):
-        return None
-    try:
-        return msgspec.json.decode(text, type=Stable)
-    except (msgspec.DecodeError, ValueError):
-        return None
 
 
 def _resumes(request: Request, old: Object, aborted: Hold) -> bool:

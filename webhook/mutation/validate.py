@@ -1,7 +1,7 @@
 """Whether a policy can be read: a wrong field is refused with the nearest right name."""
 
+from webhook.mutation.request import Outcome, Request
 from webhook.objects.policy import PolicyError, read_policy
-from webhook.projection.request import Outcome, Request
 
 _POLICIES = frozenset({"ClusterReleasePolicy", "ReleasePolicy"})
 

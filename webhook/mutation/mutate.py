@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from webhook.projection.intents import fenced, is_own
-from webhook.projection.request import Outcome, Request
-from webhook.projection.rollout import mutate_deployment
-from webhook.projection.routing import mutate_httproute, mutate_service
-from webhook.projection.world import World
+from webhook.mutation.intents import fenced, is_own
+from webhook.mutation.request import Outcome, Request
+from webhook.mutation.rollout import mutate_deployment
+from webhook.mutation.routing import mutate_httproute, mutate_service
+from webhook.mutation.world import World
 
 _MUTATORS: Mapping[tuple[str, str], Callable[[Request, World, datetime], Outcome]] = {
     ("apps", "Deployment"): mutate_deployment,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from webhook.objects.intent import Share
 from webhook.objects.policy import Policy
-from webhook.projection.request import Object
+from webhook.objects.raw import Object
 
 
 @dataclass(frozen=True, slots=True)

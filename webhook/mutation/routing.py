@@ -1,12 +1,13 @@
 """What a write to a Service or route means while a release runs: pins and splits stay."""
 
+from webhook.mutation.intents import carried, is_own
+from webhook.mutation.request import Outcome, Request
+from webhook.mutation.world import World
 from webhook.objects.intent import Pin, Split
+from webhook.objects.raw import Object
 from webhook.objects.selector import selects
 from webhook.projection.fields import read
-from webhook.projection.intents import carried, is_own
-from webhook.projection.request import Object, Outcome, Request
 from webhook.projection.service import pin_of, project_pin, users_service
-from webhook.projection.world import World
 from webhook.traffic import httproute
 
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
-Object: TypeAlias = dict[str, Any]
-"""A Kubernetes object as the API server sent it. Never changed in place; see `fields.py`."""
+from webhook.objects.raw import Object
 
 
 @dataclass(frozen=True, slots=True)

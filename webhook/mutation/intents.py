@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from webhook import names
+from webhook.mutation.request import Request
+from webhook.mutation.world import World
 from webhook.objects.intent import Hold, Intent, Pin, Split, read_intent
+from webhook.objects.raw import Object
 from webhook.projection.fields import annotate, annotations
-from webhook.projection.request import Object, Request
-from webhook.projection.world import World
 
 _KINDS: Mapping[str, type[Intent]] = {names.HOLD: Hold, names.PIN: Pin, names.SPLIT: Split}
 
