@@ -35,6 +35,7 @@ from webhook.mutation.request import Outcome, Request
 from webhook.mutation.validate import validate
 from webhook.mutation.world import World
 from webhook.reconciler.active import highest_term
+from webhook.reconciler.counts import count_releases
 from webhook.reconciler.loop import Reconciler, follow_cluster
 from webhook.telemetry import metrics
 
@@ -68,7 +69,7 @@ async def serve_webhook(config: WebhookConfig) -> None:
         keeper.apply_to(context)
         await server.start(config.listen.host, config.listen.port, context)
         await _plain(server, config.metrics_listen)
-        async with _background(keeper.run(), _report_ages(store)):
+        async with _background(keeper.run(), _report(store)):
             await _told_to_stop()
             await server.drain()
         await server.stop()
@@ -80,7 +81,7 @@ async def run_reconciler(config: ReconcilerConfig) -> None:
         await follow_cluster(store, _RECONCILER_KINDS, _SYNC)
         server = _health(partial(store.healthy, _STALE))
         await _plain(server, config.metrics_listen)
-        async with _background(_report_ages(store)):
+        async with _background(_report(store)):
             await _until_stopped(_lead(client, store, config.common, config.lease))
         await server.stop()
 
@@ -110,7 +111,7 @@ async def run_both(config: RunConfig) -> None:
         )
         log.info("running", url=install.url(address, ""), identity=identity)
         try:
-            async with _background(keeper.run(), _report_ages(store)):
+            async with _background(keeper.run(), _report(store)):
                 await _until_stopped(_lead(client, store, config.common, config.lease))
         finally:
             await install.unconfigure(client)
@@ -187,11 +188,12 @@ async def _plain(server: AdmissionServer, address: Address | None) -> None:
         await server.start_plain(address.host, address.port)
 
 
-async def _report_ages(store: Store) -> None:
-    """Keep the gauge of each watch's age up to date."""
+async def _report(store: Store) -> None:
+    """Keep the gauges up to date that no event sets."""
     while True:
         for kind, age in store.watch_age().items():
             metrics.WATCH_AGE.labels(kind).set(age)
+        count_releases(store)
         await asyncio.sleep(5)
 
 

@@ -19,6 +19,9 @@ STABLE: Final = "slipway.dev/stable"
 INTENT_KEYS: Final = frozenset({HOLD, PIN, SPLIT, ORIGINAL, STABLE})
 """Annotations that only Slipway's own identity may change."""
 
+HELD_BY: Final = "slipway.dev/held-by"
+"""Set by the MutatingAdmissionPolicy on a Deployment that it paused, since its template changed."""
+
 # Facts, for people and for tools.
 VERSION: Final = "slipway.dev/version"
 REVISION: Final = "slipway.dev/revision"

@@ -40,3 +40,30 @@ def test_a_release_goes_on_when_the_reconciler_comes_back(
     report = shop.end()
     shop.assert_share_never_falls(report, "v2")
     assert_as_applied(shop, "v2")
+
+
+def test_with_all_of_slipway_dead_a_change_waits_and_is_released_when_it_is_back(
+    scene: Callable[..., Scene], guard: Slipway
+) -> None:
+    """The policy inside the API server pauses it: applied, nothing unguarded, nothing broken."""
+    shop = scene("httproute")
+    guard.webhook.kill()
+    guard.reconciler.kill()
+    shop.apply("v2")
+    assert shop.deployment()["spec"]["paused"] is True
+    shop.lab.wait(
+        lambda: (
+            shop.deployment()["status"]["observedGeneration"]
+            == shop.deployment()["metadata"]["generation"]
+        ),
+        20,
+        "the Deployment controller to have seen the change",
+    )
+    assert shop.pods() == {"v1": 4}
+    for process in guard.processes:
+        process.start()
+        process.wait_ready()
+    shop.wait_for("v2", "Succeeded")
+    report = shop.end()
+    shop.assert_share_never_falls(report, "v2")
+    assert_as_applied(shop, "v2")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, assert_never
 
 import jsonpatch
+import msgspec
 import structlog
 
 from webhook import names
@@ -30,9 +31,10 @@ from webhook.cluster.kinds import (
 from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.store import Store
 from webhook.objects.intent import Hold, Pin
-from webhook.projection.deployment import projected_deployment
-from webhook.projection.fields import labels
+from webhook.projection.deployment import project_hold, projected_deployment
+from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.service import projected_service
+from webhook.projection.template import Stable
 from webhook.release.actions import (
     Action,
     Announce,
@@ -49,6 +51,7 @@ from webhook.release.actions import (
     SetHold,
     SetPin,
     SetSplit,
+    TakeUp,
 )
 from webhook.traffic import httproute
 from webhook.traffic.canary_service import canary_service
@@ -108,6 +111,8 @@ class Actuator:
             case SetHold(mode=mode, surge=surge, aborted=aborted):
                 hold = Hold(mode=mode, surge=surge, aborted=aborted, term=self._term)
                 await self._annotate(DEPLOYMENTS, deployment, {names.HOLD: hold.text()})
+            case TakeUp(stable=stable):
+                await self._annotate(DEPLOYMENTS, deployment, self._taken_up(deployment, stable))
             case LiftHold():
                 lifted = {names.HOLD: None, names.STABLE: None}
                 await self._annotate(DEPLOYMENTS, deployment, lifted)
@@ -135,6 +140,18 @@ class Actuator:
                 await self._announce(deployment, action)
             case _:
                 assert_never(action)
+
+    def _taken_up(self, deployment: Object, stable: Stable) -> dict[str, str | None]:
+        """The hold, and that the pause which is there already is not the user's."""
+        users = write(deployment, ("spec", "paused"), ABSENT)
+        hold = Hold(mode="Gate", term=self._term)
+        remembered = annotations(project_hold(users, hold))[names.ORIGINAL]
+        return {
+            names.HOLD: hold.text(),
+            names.STABLE: msgspec.json.encode(stable).decode(),
+            names.ORIGINAL: remembered,
+            names.HELD_BY: None,
+        }
 
     async def _create_release(self, deployment: Object, action: CreateRelease) -> None:
         namespace = deployment["metadata"]["namespace"]
@@ -208,8 +225,8 @@ class Actuator:
             services=roots,
             term=self._term,
         )
-        for write in router.writes(objects, route, action.shares, target):
-            await self._write(write)
+        for wanted in router.writes(objects, route, action.shares, target):
+            await self._write(wanted)
 
     async def _write(self, write: Write) -> None:
         kind = _ROUTES[write.kind]

@@ -14,7 +14,7 @@ from webhook.objects.intent import Hold
 from webhook.objects.policy import Policy
 from webhook.objects.raw import Object
 from webhook.projection.deployment import hold_of, project_hold, users_deployment
-from webhook.projection.fields import annotate, annotations, read, write
+from webhook.projection.fields import ABSENT, annotate, annotations, read, write
 from webhook.projection.template import (
     Keys,
     keys_for,
@@ -72,6 +72,7 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
     """Keep what is decided; a real change of the template starts a release."""
     users = users_deployment(request.object, old)
     users = _with_facts_kept(carried(users, old), old)
+    users = _policys_pause(users, old)
     asked = users_template(read(users, _TEMPLATE))
     hold = hold_of(old)
     if asked == users_template(read(old, _TEMPLATE)):
@@ -189,6 +190,19 @@ def _injected(
     if policy:
         facts[names.GUARDED_BY] = f"{policy.kind}/{policy.name}"
     return annotate(users, facts)
+
+
+def _policys_pause(users: Object, old: Object) -> Object:
+    """A pause that the MutatingAdmissionPolicy set in this write is not the user's.
+
+    One that it set while no webhook ran stays, until the reconciler takes the release up.
+    """
+    if names.HELD_BY in annotations(old):
+        users = annotate(users, {names.HELD_BY: annotations(old)[names.HELD_BY]})
+        return write(users, ("spec", "paused"), True)
+    if names.HELD_BY not in annotations(users):
+        return users
+    return write(annotate(users, {names.HELD_BY: None}), ("spec", "paused"), ABSENT)
 
 
 def _with_facts_kept(users: Object, old: Object) -> Object:

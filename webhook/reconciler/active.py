@@ -86,7 +86,7 @@ def wants_engine(obj: Object) -> bool:
     """Whether a Deployment carries a hold, or the rest of one, that somebody has to act on."""
     hold = hold_of(obj)
     if hold is None:
-        return names.ORIGINAL in annotations(obj)
+        return bool({names.ORIGINAL, names.HELD_BY} & annotations(obj).keys())
     return not hold.aborted
 
 

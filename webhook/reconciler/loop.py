@@ -14,6 +14,7 @@ from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
 from webhook.cluster.store import Change, Store
 from webhook.objects.raw import Object
 from webhook.reconciler.active import Active, in_flight, key_of_release, unfinished, wants_engine
+from webhook.reconciler.counts import PhaseClock
 from webhook.reconciler.queue import Key, WorkQueue
 from webhook.release.actions import Plan
 from webhook.release.observe import observe
@@ -41,6 +42,7 @@ class Reconciler:
         self._queue = WorkQueue()
         self._active = Active(store)
         self._failures: dict[Key, int] = {}
+        self._clock = PhaseClock()
 
     async def run(self) -> None:
         """Take up every release in flight, then follow changes until cancelled."""
@@ -138,6 +140,7 @@ class Reconciler:
         return seen, decided
 
     async def _perform(self, deployment: Object, seen: Observed, decided: Plan) -> None:
+        self._clock.passed(seen.release, decided, datetime.now(UTC))
         roots = frozenset(root.name for root in seen.roots)
         for action in decided.actions:
             log.info(

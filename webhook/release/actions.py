@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from webhook.objects.intent import Share
 from webhook.objects.release import ReleaseSpec, ReleaseStatus
+from webhook.projection.template import Stable
 from webhook.release.observed import RouteRef
 
 
@@ -40,6 +41,13 @@ class SetHold:
     mode: Literal["Gate", "Step", "Halt"]
     surge: int = 0
     aborted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUp:
+    """Make the pause that the MutatingAdmissionPolicy set into a hold, with what was released."""
+
+    stable: Stable
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,7 @@ Action: TypeAlias = (
     | Record
     | DeleteRelease
     | SetHold
+    | TakeUp
     | LiftHold
     | SetPin
     | ExposeCanary

@@ -19,6 +19,7 @@ from webhook.release.actions import (
     SetHold,
     SetPin,
     SetSplit,
+    TakeUp,
 )
 from webhook.release.observed import Observed, Side
 
@@ -29,6 +30,8 @@ def begin(seen: Observed) -> Plan:
     """What a Deployment without a running release needs."""
     deployment = seen.deployment
     hold, stable = deployment.hold, deployment.stable
+    if hold is None and deployment.held_by_policy and seen.serving:
+        return Plan(actions=(TakeUp(seen.serving),), reason="a change waits for Slipway")
     if hold is None and not deployment.projected:
         return Plan(actions=(LiftHold(),), reason="what a lifted hold left is taken away")
     if hold is None or hold.aborted:

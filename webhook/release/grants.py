@@ -244,8 +244,12 @@ def clean(at: At, status: Status) -> Status:
 
 
 def retreat_roots(at: At, status: Status) -> Status:
-    """The user's Services select the released pods again, while routes pass them by."""
-    return replace(status, root_hash=at.release.spec.stable.hash)
+    """The user's Services select the released pods again, while routes pass them by.
+
+    No pod may change meanwhile: a newer template must not replace those that have the traffic.
+    """
+    halted = "Halt" if status.hold == "Step" else status.hold
+    return replace(status, root_hash=at.release.spec.stable.hash, hold=halted)
 
 
 def retreat(at: At, status: Status) -> Status:

@@ -13,7 +13,14 @@ from webhook.objects.selector import selects
 from webhook.projection.deployment import hold_of, projected_deployment, users_deployment
 from webhook.projection.fields import ABSENT, annotations, labels, read, write
 from webhook.projection.service import pin_of, projected_service, users_service
-from webhook.projection.template import revision_of, stable_of, users_template, version_of
+from webhook.projection.template import (
+    Stable,
+    revision_of,
+    stable_from,
+    stable_of,
+    users_template,
+    version_of,
+)
 from webhook.release.observed import (
     CanaryView,
     DeploymentView,
@@ -76,6 +83,7 @@ def observe(raw: Raw) -> Observed:
         release=running,
         finished=tuple(r for r in releases if r.status.phase.finished),
         policy=raw.policy,
+        serving=_serving(raw, view),
         taken=frozenset(
             s["metadata"]["name"] for s in raw.services if names.CANARY_OF not in labels(s)
         ),
@@ -113,6 +121,7 @@ def deployment_view(obj: Object) -> DeploymentView:
         ),
         marked_failed=failed.get("reason") == "ProgressDeadlineExceeded",
         projected=projected_deployment(obj) == obj,
+        held_by_policy=names.HELD_BY in annotations(obj),
     )
 
 
@@ -153,6 +162,20 @@ def _stable_among(replicasets: Iterable[Object], view: DeploymentView) -> Object
         and revision_of(users_template(_template_of(rs))) == view.stable.revision
     ]
     return max(wanted, key=_native_revision, default=None)
+
+
+def _serving(raw: Raw, view: DeploymentView) -> Stable | None:
+    """The newest ReplicaSet of another template that has pods, as something to return to."""
+    template = raw.deployment["spec"]["template"]
+    others = [
+        rs
+        for rs in raw.replicasets
+        if _owned_by(rs, view.uid)
+        and rs["spec"].get("replicas", 0) > 0
+        and _template_of(rs) != template
+    ]
+    newest = max(others, key=_native_revision, default=None)
+    return stable_from(_template_of(newest)) if newest else None
 
 
 def _native_revision(rs: Object) -> int:

@@ -72,6 +72,8 @@ class DeploymentView:
     """Its Progressing condition says that the progress deadline was exceeded."""
     projected: bool = True
     """It shows what its hold says; False after a write that passed without the webhook."""
+    held_by_policy: bool = False
+    """The MutatingAdmissionPolicy paused it while no webhook ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,5 +151,7 @@ class Observed:
     finished: tuple[Release, ...] = ()
     """Earlier releases of this Deployment, newest first."""
     policy: Policy | None = None
+    serving: Stable | None = None
+    """What serves beside the present template, where no hold remembers it."""
     taken: frozenset[str] = frozenset()
     """Names of the namespace's Services that are not Slipway's."""

@@ -1,0 +1,131 @@
+"""The rules that must never break, for any release and whatever comes in between."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from release_builder import UNTIL_APPROVED, ReleaseBuilder, Story
+
+from webhook.objects.release import Phase
+
+SHAPES = ["route", "service", "mixed", "two roots", "two routes", "shared", "nothing"]
+STEPS = st.lists(
+    st.one_of(
+        st.integers(0, 100),
+        st.just(timedelta(seconds=20)),
+        st.just(UNTIL_APPROVED),
+    ),
+    max_size=4,
+)
+KINDS = [
+    "abort",
+    "v3",
+    "back",
+    "unready",
+    "vanish",
+    "stable pod dies",
+    "pause",
+    "unpause",
+    "delete release",
+    "delete route",
+    "retry",
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A release and what comes in between, by number of seconds passed or slept over."""
+
+    shape: str
+    replicas: int
+    steps: list[int | timedelta | str]
+    drain: int
+    seed: int | None
+    events: list[tuple[int, str]]
+
+
+CASES = st.builds(
+    Case,
+    shape=st.sampled_from(SHAPES),
+    replicas=st.integers(1, 6),
+    steps=STEPS,
+    drain=st.sampled_from([0, 1, 10, 30]),
+    seed=st.one_of(st.none(), st.integers(0, 1000)),
+    events=st.lists(st.tuples(st.integers(0, 60), st.sampled_from(KINDS)), max_size=4),
+)
+
+
+def build(case: Case) -> Story:
+    """The story of a case, right after v2 was applied."""
+    release = ReleaseBuilder().replicas(case.replicas).steps(*case.steps).drain(case.drain)
+    match case.shape:
+        case "route":
+            release.routed()
+        case "service":
+            release.service()
+        case "mixed":
+            release.routed().service("admin")
+        case "two roots":
+            release.routed("web", "api")
+        case "two routes":
+            release.routed().routed("api", "web")
+        case "shared":
+            release.routed().service("all", shared=True)
+    if case.seed is not None:
+        release.crashing(case.seed)
+    return release.start()
+
+
+def disturb(story: Story, what: str) -> None:
+    """One thing that comes in between."""
+    cluster = story.cluster
+    match what:
+        case "abort":
+            cluster.change_release(abort=True)
+        case "v3":
+            cluster.apply("v3")
+        case "back":
+            cluster.apply("v1")
+        case "unready":
+            story.rules.lossy = True
+            cluster.unready(cluster.version if cluster.version != "v1" else "v2")
+        case "vanish":
+            story.rules.lossy = True
+            cluster.vanish(cluster.version if cluster.version != "v1" else "v2")
+        case "stable pod dies":
+            rs = cluster.replicasets["h-v1"]
+            if len([p for p in rs.pods if p.ready(cluster.now)]) > 1:
+                rs.pods = rs.pods[1:]
+        case "pause" | "unpause":
+            cluster.change_release(paused=what == "pause")
+        case "delete release":
+            cluster.delete_release()
+        case "delete route":
+            cluster.delete_route()
+        case "retry":
+            cluster.retry()
+
+
+@settings(max_examples=150, deadline=None)
+@given(CASES)
+def test_every_release_ends_and_no_rule_breaks_on_the_way(case: Case) -> None:
+    """Rules 1 to 7 of the design, after every single write and second."""
+    story = build(case)
+    seconds = 0
+    for at, what in sorted(case.events):
+        while seconds < at:
+            story.rest()
+            story.pass_time()
+            seconds += 1
+        disturb(story, what)
+    story.cluster.change_release(paused=False)
+    story.to_the_end()
+    cluster = story.cluster
+    if cluster.hold is None:
+        story.assert_only(cluster.version)
+    else:
+        assert cluster.hold.aborted
+        assert cluster.marked_failed
+        assert story.status.phase is Phase.ABORTED
+        story.assert_only("v1")
