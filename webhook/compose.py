@@ -127,7 +127,7 @@ async def _lead(client: Client, store: Store, common: Common, lease: str) -> Non
     async def work(term: int) -> None:
         log.info("leading", term=term)
         actuator = Actuator(client, store, term=term, instance=instance, leads=elector)
-        await Reconciler(store, Policies(store), actuator).run()
+        await Reconciler(client, store, Policies(store), actuator).run()
 
     await elector.run(work, floor=partial(highest_term, store))
 

@@ -15,7 +15,7 @@ from webhook.admission.limits import Limits
 def limits() -> Limits:
     """Room for two."""
     return replace(
-        Limits(), connections=6, in_flight=2, buffered=30_000, keepalive_seconds=1.0,
+        Limits(), connections=6, in_flight=2, buffered=30_000, keepalive_seconds=2.0,
         sweep_seconds=0.05,
     )  # fmt: skip
 
@@ -46,10 +46,14 @@ async def test_the_plain_listener_takes_no_reviews(rig: Any) -> None:
 async def test_a_broken_readiness_check_answers_500_and_serving_goes_on(rig: Any) -> None:
     """A bug there must not look like a dead process."""
     rig.ready = None
-    reply = await rig.client.get("/readyz")
-    assert reply.status == 500
-    assert b"Traceback" not in reply.body
-    rig.ready = (True, "")
+    async with rig.client.wire() as wire:
+        await wire.send(b"GET /readyz HTTP/1.1\r\n\r\n")
+        reply = await wire.reply()
+        assert reply.status == 500
+        assert b"Traceback" not in reply.body
+        rig.ready = (True, "")
+        await wire.send(b"GET /readyz HTTP/1.1\r\n\r\n")
+        assert (await wire.reply()).status == 200
 
 
 async def test_too_many_reviews_at_once_are_put_off(rig: Any) -> None:
@@ -71,13 +75,20 @@ async def test_a_claim_on_too_much_memory_is_put_off(rig: Any) -> None:
     assert (await rig.client.post(b" " * 30_001)).status == 429
 
 
+async def test_a_review_has_no_more_time_than_the_api_server_gives_it(rig: Any) -> None:
+    """?timeout= shortens the wait for a body that does not come, here from 10 s."""
+    async with rig.client.wire() as wire:
+        await wire.send(post(review(), "/mutate?timeout=100ms")[:-1])
+        assert (await wire.reply()).status == 408
+
+
 async def test_an_idle_connection_makes_room_for_a_new_one(rig: Any) -> None:
     """Whoever holds connections open and says nothing keeps nobody out."""
-    async with asyncio.timeout(10):
-        idle = [await rig.client.wire().__aenter__() for _ in range(6)]
+    async with AsyncExitStack() as stack:
+        for _ in range(6):
+            await stack.enter_async_context(rig.client.wire())
+        await until(lambda: len(rig.server._site.peers) == 6)
         assert await rig.client.is_well()
-        for wire in idle:
-            wire.writer.transport.abort()
 
 
 async def test_an_idle_connection_ends_after_its_time(rig: Any) -> None:
@@ -103,6 +114,8 @@ async def test_a_drain_loses_no_review(rig: Any) -> None:
         assert (await rig.plain.get("/healthz")).status == 200
         await until(lambda: len(answers) > before)
         await asyncio.gather(*clients)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(drain), 0.1)
         await late.send(post(review(uid="late"))[-5:])
         reply = await late.reply()
         await drain

@@ -40,6 +40,9 @@ def test_an_aborted_version_is_tried_again_by_rollout_resume(scene: Callable[...
     shop.wait_for("v2", "Aborted")
     said = shop.kubectl("rollout", "resume", "deployment/web")
     assert "tried again" in said.stderr
+    shop.lab.wait(
+        lambda: len(shop.lab.list(RELEASES, shop.namespace)) == 2, 20, "the second release of v2"
+    )
     shop.wait_for("v2", "Aborted")
     shop.apply("v3")
     shop.wait_for("v3", "Succeeded")

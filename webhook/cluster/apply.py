@@ -11,6 +11,7 @@ from typing import Any, Protocol, assert_never
 import jsonpatch
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from webhook import names
 from webhook.cluster import errors
@@ -30,7 +31,7 @@ from webhook.cluster.kinds import (
 )
 from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.store import Store
-from webhook.objects.intent import Hold, Pin
+from webhook.objects.intent import Hold, Pin, Split
 from webhook.projection.deployment import project_hold, projected_deployment
 from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.service import projected_service
@@ -140,6 +141,15 @@ class Actuator:
                 await self._announce(deployment, action)
             case _:
                 assert_never(action)
+
+    async def release_service(self, service: Object) -> None:
+        """Unpin a Service that belongs to no Deployment any more."""
+        await self._annotate(SERVICES, service, {names.PIN: None})
+
+    async def release_route(self, route: Object, left: Split | None) -> None:
+        """Leave in a route only the shares that a Deployment is behind."""
+        split = replace(left, term=self._term).text() if left else None
+        await self._annotate(HTTPROUTES, route, {names.SPLIT: split})
 
     def _taken_up(self, deployment: Object, stable: Stable) -> dict[str, str | None]:
         """The hold, and that the pause which is there already is not the user's."""

@@ -8,6 +8,7 @@ import structlog
 
 from webhook.cluster import errors
 from webhook.cluster.apply import Actuator, LeadershipLost
+from webhook.cluster.client import Client
 from webhook.cluster.kinds import DEPLOYMENTS, NAMESPACES, RELEASES, Kind
 from webhook.cluster.policies import Policies
 from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
@@ -16,6 +17,7 @@ from webhook.objects.raw import Object
 from webhook.reconciler.active import Active, in_flight, key_of_release, unfinished, wants_engine
 from webhook.reconciler.counts import PhaseClock
 from webhook.reconciler.queue import Key, WorkQueue
+from webhook.reconciler.stranded import stranded
 from webhook.release.actions import Plan
 from webhook.release.observe import observe
 from webhook.release.observed import Observed
@@ -35,7 +37,10 @@ _LONGEST_DELAY: Final = 10.0
 class Reconciler:
     """Runs releases for one leader's term; cancel `run` to stop."""
 
-    def __init__(self, store: Store, policies: Policies, actuator: Actuator) -> None:
+    def __init__(
+        self, client: Client, store: Store, policies: Policies, actuator: Actuator
+    ) -> None:
+        self._client = client
         self._store = store
         self._policies = policies
         self._actuator = actuator
@@ -47,7 +52,7 @@ class Reconciler:
     async def run(self) -> None:
         """Take up every release in flight, then follow changes until cancelled."""
         unsubscribe = self._store.subscribe(self._changed)
-        for key in in_flight(self._store):
+        for key in in_flight(self._store) | await self._free_the_stranded():
             self._queue.add(key)
         try:
             async with asyncio.TaskGroup() as group:
@@ -57,6 +62,20 @@ class Reconciler:
             unsubscribe()
             for key in list(self._active.everywhere()):
                 await self._active.end(key)
+
+    async def _free_the_stranded(self) -> set[Key]:
+        """Give back what nobody stands behind any more; returns the Deployments to look at."""
+        found = await stranded(self._client, self._store)
+        try:
+            for route, left in found.routes:  # traffic first, then what it leads to
+                log.warning("stranded_route", name=route["metadata"]["name"])
+                await self._actuator.release_route(route, left)
+            for service in found.services:
+                log.warning("stranded_service", name=service["metadata"]["name"])
+                await self._actuator.release_service(service)
+        except errors.Conflict as error:
+            log.warning("stranded_until_next_term", error=str(error))
+        return found.keys
 
     def _changed(self, change: Change) -> None:
         """Which Deployments a change concerns."""

@@ -45,11 +45,19 @@ def begin(seen: Observed) -> Plan:
         return Plan(actions=(*_leftovers(seen), LiftHold()), reason="no policy guards it any more")
     if hold.mode == "Step":
         return Plan(actions=(SetHold("Halt", surge=hold.surge),), reason="its Release is gone")
-    name = f"{deployment.name[:200]}-{deployment.generation}"
+    name = _name(seen)
     return Plan(
         actions=(CreateRelease(name, snapshot(seen, seen.policy, seen.stable)),),
         reason=f"release {name} begins",
     )
+
+
+def _name(seen: Observed) -> str:
+    """A name that no earlier Release has: a retry alone does not change the generation."""
+    name = f"{seen.deployment.name[:200]}-{seen.deployment.generation}"
+    taken = {release.name for release in seen.finished}
+    tries = (name, *(f"{name}r{n}" for n in range(2, len(taken) + 3)))
+    return next(each for each in tries if each not in taken)
 
 
 def snapshot(seen: Observed, policy: Policy, stable: Side) -> ReleaseSpec:

@@ -89,7 +89,9 @@ def _splits(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
 def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[Action]:
     held = seen.deployment.hold
     if not status.hold:
-        given_back = status.outcome is Phase.ROLLED_BACK or not moved_on(seen, release)
+        back = status.outcome is Phase.ROLLED_BACK
+        ours = release.spec.stable.revision if back else release.spec.revision
+        given_back = seen.deployment.revision == ours
         if given_back and (held is not None or not seen.deployment.projected):
             yield LiftHold()
         return

@@ -94,6 +94,7 @@ def protect(at: At, status: Status) -> Status:
         split=split,
         steps=len(at.steps),
         started_at=status.started_at or at.now,
+        granted=status.granted or bool(held and held.new_pods),
     )
 
 

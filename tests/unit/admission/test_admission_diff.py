@@ -18,8 +18,8 @@ scalars = (
     st.none()
     | st.booleans()
     | st.integers(-3, 3)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from([0, 1, 0.0, 1.0, -0.0, True, False, "", "1"])
+    | st.floats(allow_nan=False, allow_infinity=False).map(lambda number: number + 0.0)  # no -0.0
+    | st.sampled_from([0, 1, 0.0, 1.0, True, False, "", "1"])
     | st.text(max_size=4)
 )
 values = st.recursive(

@@ -36,6 +36,12 @@ def test_an_answer_is_always_one_that_the_api_server_takes(
     assert len(key) <= 63
 
 
+def test_no_more_warnings_are_sent_than_the_api_server_passes_on() -> None:
+    """4096 characters in all."""
+    response = json.loads(review.allow("u", warnings=["w" * 300] * 99))["response"]
+    assert sum(map(len, response["warnings"])) == 4096
+
+
 def test_patch_and_patch_type_come_together_or_not_at_all() -> None:
     """The API server rejects one without the other."""
     with_patch: dict[str, Any] = json.loads(review.allow("u", [{"op": "x"}]))["response"]

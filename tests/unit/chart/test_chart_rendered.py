@@ -215,7 +215,7 @@ def test_the_admission_policy_is_rendered_only_where_the_cluster_has_it(render: 
     wanted, has = "--set=admissionPolicy.enabled=true", f"--api-versions={ADMISSION}/{V1}"
     kind = "MutatingAdmissionPolicy"
     assert not render(wanted).all(kind)
-    assert not render(f"{has}/{kind}").all(kind)
+    assert not render("--set=admissionPolicy.enabled=false", f"{has}/{kind}").all(kind)
     policy = render(wanted, f"{has}/{kind}").one(kind)
     assert policy["spec"]["reinvocationPolicy"] == "Never"
 

@@ -231,6 +231,12 @@ class Story:
             return ReleaseStatus()
         return self.release.status
 
+    @property
+    def serving(self) -> str:
+        """The version that is returned to, or that was released last."""
+        stable = self.cluster.stable
+        return stable.version if stable else self.cluster.version
+
     def did(self, kind: type[A]) -> list[A]:
         """Every action of a kind, in order."""
         return [action for _, action in self.cluster.log if isinstance(action, kind)]

@@ -20,6 +20,8 @@ class Rules:
     drain: timedelta
     lossy: bool = False
     """Pods were taken away by the test: an empty Service may be nobody's fault."""
+    forgotten: bool = False
+    """A Release was deleted: who begins anew may find canary Services of another version."""
     taken_back: set[str] = field(default_factory=set)
     """Releases that have begun to go back."""
 
@@ -49,6 +51,9 @@ class Rules:
             had = route.shares.get(root)
             assert share.weight <= max(asked, had.weight if had else 0), "weight without a grant"
             assert share.canary in self.cluster.canaries, "a backend that is not there"
+            if share.weight > (had.weight if had else 0):
+                there = self.cluster.canaries[share.canary].endpoints
+                assert there, "weight for a Service that nobody answers for"
             if had is None:
                 assert share.weight == 0, "a backend gets weight before the proxy knows it"
             if release and release.name in self.taken_back and had:
@@ -86,7 +91,7 @@ class Rules:
         for name in self._named():
             canary = cluster.canaries.get(name)
             assert canary is not None, f"a route names Service {name}, which is gone"
-            if not self.lossy:
+            if not self.lossy and not self.forgotten:
                 assert canary.endpoints, f"Service {name} is named by a route and empty"
         served = self._served()
         for pod in cluster.pods():
