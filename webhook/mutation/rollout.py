@@ -124,9 +124,9 @@ def _superseded(
     stable = stable_of(users)
     keys = keys_for(asked)
     back = stable is not None and stable.revision == keys.annotations[names.REVISION]
-    if back and stable is not None:
-        keys = stable.keys
     users = _injected(users, keys, request, policy, now)
+    if back and stable is not None:
+        users = write(users, _TEMPLATE, with_keys(asked, stable.keys))
     held = _afresh(hold, mode="Gate" if hold.mode == "Gate" else "Halt")
     what = (
         "returns to the released version; traffic first, then pods" if back
@@ -178,8 +178,8 @@ def _injected(
     users: Object, keys: Keys, request: Request, policy: Policy | None, now: datetime
 ) -> Object:
     """The user's Deployment with the version in its template, and who applied it when."""
+    known = keys.annotations
     asked = users_template(read(users, _TEMPLATE))
-    known = keys_for(asked).annotations
     users = write(users, _TEMPLATE, with_keys(asked, keys))
     facts: dict[str, str | None] = {
         names.VERSION: known[names.VERSION],

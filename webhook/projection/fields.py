@@ -26,7 +26,7 @@ def read(obj: Mapping[str, Any], path: Path) -> Any:
     """The value at ``path``, or ABSENT."""
     here: Any = obj
     for key in path:
-        if not isinstance(here, Mapping) or key not in here:
+        if not isinstance(here, dict) or key not in here:
             return ABSENT
         here = here[key]
     return here
@@ -37,7 +37,8 @@ def write(obj: Object, path: Path, value: Any) -> Object:
 
     A mapping that was empty before stays. The same object comes back if nothing changes.
     """
-    if read(obj, path) == value and type(read(obj, path)) is type(value):
+    present = read(obj, path)
+    if present == value and type(present) is type(value):
         return obj
     return _remove(obj, path) if value is ABSENT else _set(obj, path, value)
 

@@ -114,6 +114,6 @@ def _tag(image: str) -> str:
 
 def _ours(template: Mapping[str, Any], path: tuple[str, str]) -> dict[str, str]:
     values = read(template, path)
-    if not isinstance(values, Mapping):
+    if not isinstance(values, dict):  # not Mapping: on the hot path its check is ten times slower
         return {}
     return {key: value for key, value in values.items() if key.startswith(names.PREFIX)}

@@ -13,6 +13,7 @@ from webhook.release.actions import (
     CreateRelease,
     DeleteCanary,
     DeleteRelease,
+    LabelPod,
     LiftHold,
     Plan,
     RemoveStray,
@@ -35,7 +36,8 @@ def begin(seen: Observed) -> Plan:
     if hold is None and not deployment.projected:
         return Plan(actions=(LiftHold(),), reason="what a lifted hold left is taken away")
     if hold is None or hold.aborted:
-        return Plan(actions=(*_leftovers(seen), *_forgotten(seen)), reason="at rest")
+        actions = (*_leftovers(seen), *_labels(seen), *_forgotten(seen))
+        return Plan(actions=actions, reason="at rest")
     if stable is None or seen.stable is None:
         return Plan(actions=(LiftHold(),), reason="no released version is left to protect")
     if deployment.revision == stable.revision and not seen.leftovers:
@@ -94,6 +96,13 @@ def _leftovers(seen: Observed) -> tuple[Action, ...]:
     if not actions:
         actions += [DeleteCanary(canary.name) for canary in seen.canaries]
     return tuple(actions)
+
+
+def _labels(seen: Observed) -> tuple[Action, ...]:
+    """At rest no pod is on a side."""
+    sides = [side for side in (seen.stable, seen.canary, *seen.leftovers) if side]
+    pods = [pod for side in sides for pod in side.pods if pod.track and not pod.terminating]
+    return tuple(LabelPod(pod.name, None) for pod in pods)
 
 
 def _forgotten(seen: Observed) -> tuple[Action, ...]:

@@ -10,6 +10,9 @@ from webhook.release.converge import moved_on
 from webhook.release.observed import Observed
 from webhook.release.phases import Turn
 
+GETTING_READY = ("scale", "expose", "name")
+"""Stages in which new pods get ready and have no more traffic than before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
@@ -88,7 +91,7 @@ def _by_pods(seen: Observed, status: ReleaseStatus) -> Interruption | None:
 def _by_deadline(
     seen: Observed, release: Release, status: ReleaseStatus, now: datetime
 ) -> Interruption | None:
-    if status.stage != "scale" or status.scaling_since is None or release.spec.paused:
+    if status.stage not in GETTING_READY or status.scaling_since is None or release.spec.paused:
         return None
     ready = len(seen.canary.ready) if seen.canary else 0
     if ready >= status.canary_replicas or seen.deployment.paused_by_user:

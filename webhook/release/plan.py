@@ -14,7 +14,7 @@ from webhook.release.actions import Action, Announce, Plan, Record
 from webhook.release.begin import begin
 from webhook.release.converge import converge
 from webhook.release.grants import At
-from webhook.release.interruptions import Interruption, interruption, outcome_now
+from webhook.release.interruptions import GETTING_READY, Interruption, interruption, outcome_now
 from webhook.release.observed import Observed
 from webhook.release.phases import Turn, after
 from webhook.release.report import described, reported
@@ -110,9 +110,10 @@ def _recorded(at: At, status: ReleaseStatus) -> tuple[Action, ...]:
 
 
 def _deadline(at: At, status: ReleaseStatus) -> datetime | None:
-    if _stage(status).name != "scale" or status.scaling_since is None:
+    if status.stage not in GETTING_READY or status.scaling_since is None:
         return None
-    return status.scaling_since + timedelta(seconds=at.release.spec.progress_deadline_seconds)
+    limit = timedelta(seconds=at.release.spec.progress_deadline_seconds)
+    return status.scaling_since + limit if status.scaling_since + limit > at.now else None
 
 
 def _waiting(at: At, status: ReleaseStatus) -> str | None:

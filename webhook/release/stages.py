@@ -63,9 +63,7 @@ _NAME: Final = Stage(
     "name",
     "routes learn of the canary Services, at weight 0",
     enter=grants.name,
-    lacks=lambda at, s: (
-        checks.canary_reachable(at.seen, s) or checks.routes_programmed(at.seen, s)
-    ),
+    lacks=lambda at, s: checks.canary_reachable(at.seen, s) or checks.routes_programmed(at.seen, s),
     until=grants.settled,
     applies=lambda _at, s: bool(s.exposed) and s.split is None,
 )
