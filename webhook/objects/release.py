@@ -155,6 +155,7 @@ class Release(msgspec.Struct, frozen=True):
     namespace: str
     spec: ReleaseSpec
     status: ReleaseStatus
+    generation: int = 0
 
 
 def read_release(obj: Mapping[str, Any]) -> Release:
@@ -165,4 +166,5 @@ def read_release(obj: Mapping[str, Any]) -> Release:
         namespace=meta["namespace"],
         spec=msgspec.convert(obj.get("spec"), ReleaseSpec),
         status=msgspec.convert(obj.get("status") or {}, ReleaseStatus),
+        generation=meta.get("generation", 0),
     )

@@ -1,5 +1,6 @@
 """Which Deployments are in a release: only around these are pods, Services and slices watched."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -40,15 +41,14 @@ class Active:
         """Watch what is around a Deployment; returns when the tables are complete."""
         if key in self:
             return
-        followed = []
-        try:
-            for kind in OF_A_NAMESPACE:
-                await self._store.follow(kind, key[0], timeout=_PATIENCE)
-                followed.append(kind)
-        except BaseException:
-            for kind in followed:
-                await self._store.unfollow(kind, key[0])
-            raise
+        follows = (self._store.follow(k, key[0], timeout=_PATIENCE) for k in OF_A_NAMESPACE)
+        ends = await asyncio.gather(*follows, return_exceptions=True)
+        failed = [end for end in ends if isinstance(end, BaseException)]
+        if failed:
+            for kind, end in zip(OF_A_NAMESPACE, ends, strict=True):
+                if not isinstance(end, BaseException):
+                    await self._store.unfollow(kind, key[0])
+            raise failed[0]
         self._keys[key[0]].add(key[1])
 
     async def end(self, key: Key) -> None:

@@ -6,6 +6,7 @@ returns the writes that make the cluster what the status then says (`converge`).
 """
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -86,7 +87,7 @@ def _stay(
     deadline = _deadline(at, status)
     wakes = [time for time in (wake_at, deadline) if time]
     return Plan(
-        actions=(*_recorded(at, status), *writes),
+        actions=(*_recorded(at, status), *writes, *_news(at, status)),
         reason=why,
         wake_at=min(wakes) if wakes else None,
     )
@@ -94,19 +95,21 @@ def _stay(
 
 def _finish(at: At, status: ReleaseStatus) -> Plan:
     status = described(at, replace(status, finished_at=at.now), str(status.phase))
-    return Plan(actions=_recorded(at, status), reason=status.message)
+    return Plan(actions=(*_recorded(at, status), *_news(at, status)), reason=status.message)
 
 
 def _recorded(at: At, status: ReleaseStatus) -> tuple[Action, ...]:
-    """The status first, so that what is granted is known before it is done; then the news."""
+    """The status comes first, so that what is granted is known before it is done."""
+    return () if status == at.release.status else (Record(at.release.name, status),)
+
+
+def _news(at: At, status: ReleaseStatus) -> tuple[Action, ...]:
+    """What a person wants to hear of; it comes last, since it moves nothing."""
     before = at.release.status
-    if status == before:
+    if (status.phase, status.step) == (before.phase, before.step):
         return ()
-    news: tuple[Announce, ...] = ()
-    if (status.phase, status.step) != (before.phase, before.step):
-        failed = status.outcome is Phase.ABORTED
-        news = (Announce("Warning" if failed else "Normal", reported(status), status.message),)
-    return (Record(at.release.name, status), *news)
+    kind: Literal["Normal", "Warning"] = "Warning" if status.outcome is Phase.ABORTED else "Normal"
+    return (Announce(kind, reported(status), status.message),)
 
 
 def _deadline(at: At, status: ReleaseStatus) -> datetime | None:

@@ -26,7 +26,7 @@ def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
     if status.outcome is None:
         reason, message = _REASONS[status.phase], _sentence(at, status, why)
         status = replace(status, reason=reason, message=message)
-    status = replace(status, ready_canary=ready)
+    status = replace(status, ready_canary=ready, observed_generation=at.release.generation)
     conditions = (
         _condition(status, "Released", _released(status), at.now),
         _condition(status, "Progressing", _progressing(status), at.now),
