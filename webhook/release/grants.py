@@ -94,13 +94,13 @@ def protect(at: At, status: Status) -> Status:
         split=split,
         steps=len(at.steps),
         started_at=status.started_at or at.now,
-        granted=status.granted or bool(held and held.new_pods),
+        granted=status.granted or split is not None or bool(held and held.new_pods),
     )
 
 
 def found_settled(at: At, status: Status, since: datetime) -> datetime:
-    """A split that was found must have settled and drained at weight 0 before pods go."""
-    return since if status.split is None else drained(at, status, settled(at, status, since))
+    """What was found of a lost release has settled and drained at weight 0 before pods go."""
+    return since if not status.granted else drained(at, status, settled(at, status, since))
 
 
 # Scaling

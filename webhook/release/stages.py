@@ -29,6 +29,10 @@ def _at_once(_at: At, _status: Status, since: datetime) -> datetime:
     return since
 
 
+def _exposed(_at: At, status: Status) -> bool:
+    return bool(status.exposed)
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One change, and what must be true before the next one."""
@@ -74,7 +78,14 @@ _UNEXPOSE: Final = Stage(
     lacks=lambda at, s: checks.canaries_gone(at.seen, s),
     applies=lambda at, s: bool(s.exposed or at.seen.canaries),
 )
-_ROUTED: Final = {"applies": lambda _at, s: bool(s.exposed)}
+_UNNAME: Final = Stage(
+    "unname",
+    "routes forget the canary Services",
+    enter=grants.unname,
+    lacks=lambda at, s: checks.routes_programmed(at.seen, s),
+    until=grants.settled,
+    applies=lambda _at, s: s.split is not None,
+)
 
 STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
     Phase.PENDING: (
@@ -124,7 +135,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             enter=grants.repin,
             lacks=grants.pinned,
             until=grants.settled,
-            applies=_ROUTED["applies"],
+            applies=_exposed,
         ),
         Stage(
             "return",
@@ -132,17 +143,10 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             enter=grants.return_routes,
             lacks=lambda at, s: checks.routes_programmed(at.seen, s),
             until=grants.settled,
-            applies=_ROUTED["applies"],
+            applies=_exposed,
         ),
         Stage("drain", "connections to the old pods drain", until=grants.drained),
-        Stage(
-            "unname",
-            "routes forget the canary Services",
-            enter=grants.unname,
-            lacks=lambda at, s: checks.routes_programmed(at.seen, s),
-            until=grants.settled,
-            applies=_ROUTED["applies"],
-        ),
+        _UNNAME,
         Stage(
             "lift",
             "the old pods go",
@@ -183,14 +187,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             until=grants.drained,
             applies=grants.was_granted,
         ),
-        Stage(
-            "unname",
-            "routes forget the canary Services",
-            enter=grants.unname,
-            lacks=lambda at, s: checks.routes_programmed(at.seen, s),
-            until=grants.settled,
-            applies=lambda _at, s: s.split is not None,
-        ),
+        _UNNAME,
         _UNEXPOSE,
         Stage(
             "withdraw",
