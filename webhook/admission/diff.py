@@ -64,10 +64,26 @@ def _walk_list(
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             _walk(old, new, f"{path}/{index}", changes)
     else:
-        changes = [_below(path, change) for change in jsonpatch.make_patch(before, after).patch]
-    if changes:
-        whole = {"op": "replace", "path": path, "value": after}
+        changes = [_below(path, change) for change in _list_changes(before, after)]
+    whole = {"op": "replace", "path": path, "value": after}
+    if len(before) != len(after) and not changes:
+        operations.append(whole)
+    elif changes:
         operations += changes if _size(changes) <= _size([whole]) else [whole]
+
+
+def _list_changes(before: list[Json], after: list[Json]) -> list[Operation]:
+    """The library's patch, if it does what it says; empty if not.
+
+    jsonpatch 1.47 joins an add and a remove of equal values to a move, and can take the wrong
+    index when other entries changed before it. A wrong patch is worse than a long one.
+    """
+    patch = jsonpatch.make_patch(before, after)
+    try:
+        right = patch.apply(before) == after
+    except jsonpatch.JsonPatchException:
+        right = False
+    return list(patch.patch) if right else []
 
 
 def _below(path: str, change: Operation) -> Operation:

@@ -13,7 +13,12 @@ from webhook.mutation.world import World
 from webhook.objects.intent import Hold
 from webhook.objects.policy import Policy
 from webhook.objects.raw import Object
-from webhook.projection.deployment import hold_of, project_hold, users_deployment
+from webhook.projection.deployment import (
+    hold_of,
+    project_hold,
+    template_shown,
+    users_deployment,
+)
 from webhook.projection.fields import ABSENT, annotate, annotations, read, write
 from webhook.projection.template import (
     Keys,
@@ -51,7 +56,9 @@ def mutate_deployment(request: Request, world: World, now: datetime) -> Outcome:
     if decision.denied:
         return Outcome(object=request.object, denied=decision.denied)
     return Outcome(
-        object=project_hold(decision.users, decision.hold),
+        object=project_hold(
+            decision.users, decision.hold, template_shown(request.object, request.old)
+        ),
         warnings=decision.warnings,
         audit=decision.audit,
     )
@@ -74,9 +81,10 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
     users = _with_facts_kept(carried(users, old), old)
     users = _policys_pause(users, old)
     asked = users_template(read(users, _TEMPLATE))
+    wanted = read(users_deployment(old), _TEMPLATE)
     hold = hold_of(old)
-    if asked == users_template(read(old, _TEMPLATE)):
-        users = write(users, _TEMPLATE, with_keys(asked, own_keys(read(old, _TEMPLATE))))
+    if asked == users_template(wanted):
+        users = write(users, _TEMPLATE, with_keys(asked, own_keys(wanted)))
         if hold and hold.aborted and _resumes(request, old, hold):
             return _retried(users, hold)
         return Decision(users=users, hold=hold)

@@ -43,6 +43,8 @@ def uncover(new: Object, old: Object | None = None) -> Object:
     that of the stored ``old`` where the write dropped it.
     """
     mine, stored = _remembered(new), _remembered(old)
+    if mine and old and annotations(new)[names.ORIGINAL] != annotations(old).get(names.ORIGINAL):
+        stored = {}  # this write was answered by us already: what it remembers is the whole truth
     user = new
     for key in {**mine, **stored}:
         path = tuple(key.split("."))
@@ -52,6 +54,12 @@ def uncover(new: Object, old: Object | None = None) -> Object:
                 user = write(user, path, _value(memory.get("user")))
                 break
     return user
+
+
+def shown_in(obj: Object | None, path: Path) -> Any:
+    """What a projection shows at ``path`` of an object; ABSENT where none covers it."""
+    memory = _remembered(obj).get(".".join(path))
+    return ABSENT if memory is None else _value(memory.get("shown"))
 
 
 def _remembered(obj: Object | None) -> Mapping[str, Mapping[str, Any]]:

@@ -9,8 +9,9 @@ from typing import Any, Final
 from webhook import names
 from webhook.objects.intent import Hold, read_intent
 from webhook.objects.raw import Object
-from webhook.projection.covered import Values, cover, uncover
+from webhook.projection.covered import Values, cover, shown_in, uncover
 from webhook.projection.fields import ABSENT, Path, annotate, annotations, read, write
+from webhook.projection.template import revision_of, stable_of, users_template
 
 NEVER_AVAILABLE: Final = 2147483646
 """``minReadySeconds`` while held, in seconds: ready pods do not become available."""
@@ -18,6 +19,7 @@ NO_DEADLINE: Final = 2147483647
 """``progressDeadlineSeconds`` while held: must exceed minReadySeconds, and means none."""
 
 _PAUSED: Final[Path] = ("spec", "paused")
+_TEMPLATE: Final[Path] = ("spec", "template")
 _TRACK: Final[Path] = ("metadata", "labels", names.TRACK)
 
 
@@ -54,10 +56,38 @@ def users_deployment(new: Object, old: Object | None = None) -> Object:
     return users
 
 
-def project_hold(users: Object, hold: Hold | None) -> Object:
-    """Show a hold on the user's Deployment, or, with None, the Deployment as it is."""
+def returning(users: Object, hold: Hold | None) -> bool:
+    """Whether the user went back to the released template while new pods are held.
+
+    Shown the released template, the Deployment controller takes its ReplicaSet for the new one,
+    finds it complete, and deletes the new pods at once, whatever traffic they have.
+    """
+    stable = stable_of(users)
+    if hold is None or stable is None or hold.new_pods == 0:
+        return False
+    return revision_of(users_template(read(users, _TEMPLATE))) == stable.revision
+
+
+def template_shown(new: Object, old: Object | None = None) -> Object | None:
+    """The template that the held pods are made from, where the user wants another one."""
+    for obj in (new, old):
+        shown = shown_in(obj, _TEMPLATE)
+        if isinstance(shown, dict):
+            return shown
+    kept = read(old, _TEMPLATE) if old else None
+    return kept if isinstance(kept, dict) else None
+
+
+def project_hold(users: Object, hold: Hold | None, template: Object | None = None) -> Object:
+    """Show a hold on the user's Deployment, or, with None, the Deployment as it is.
+
+    ``template`` stays in place of the user's as long as the user is `returning`.
+    """
     running = hold is not None and not hold.aborted
-    shown = cover(users, shown_by(hold))
+    values = shown_by(hold)
+    if template is not None and returning(users, hold):
+        values = {**values, _TEMPLATE: template}
+    shown = cover(users, values)
     shown = annotate(shown, {names.HOLD: hold.text() if hold else None})
     if not running and read(shown, _TRACK) is ABSENT:
         return shown
@@ -66,4 +96,4 @@ def project_hold(users: Object, hold: Hold | None) -> Object:
 
 def projected_deployment(obj: Object) -> Object:
     """``obj`` as the webhook would have stored it: equal, unless a write passed without it."""
-    return project_hold(users_deployment(obj), hold_of(obj))
+    return project_hold(users_deployment(obj), hold_of(obj), template_shown(obj))

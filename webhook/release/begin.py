@@ -93,9 +93,6 @@ def _leftovers(seen: Observed) -> tuple[Action, ...]:
     ]
     actions += [RemoveStray(ref) for ref in seen.strays]
     actions += [SetPin(root.name, None) for root in seen.roots if root.pin or not root.projected]
-    sides = (seen.stable, seen.canary)
-    labelled = [pod for side in sides if side for pod in side.pods if pod.track]
-    actions += [LabelPod(pod.name, None) for pod in labelled if not pod.terminating]
     if not actions:
         actions += [DeleteCanary(canary.name) for canary in seen.canaries]
     return tuple(actions)

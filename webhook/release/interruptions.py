@@ -38,8 +38,12 @@ def interruption(
 
 def outcome_now(seen: Observed, release: Release, status: ReleaseStatus) -> ReleaseStatus:
     """A rollback leads where the user's template points now, also if it changed meanwhile."""
-    if status.phase is not Phase.ROLLING_BACK or not moved_on(seen, release):
+    if status.phase is not Phase.ROLLING_BACK:
         return status
+    if not moved_on(seen, release):
+        # The version itself was applied again on the way back: it begins anew afterwards.
+        back = status.outcome is Phase.ROLLED_BACK and status.stage != "unpin"
+        return replace(status, outcome=Phase.SUPERSEDED) if back else status
     changed = _by_template(seen, release)
     outcome = Phase.ROLLED_BACK if changed and changed.turn is Turn.RETURN else Phase.SUPERSEDED
     if status.stage in ("settle-up", "unpin") and outcome is not status.outcome:

@@ -260,7 +260,7 @@ class _Root:
 
 def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[CanaryView, ...]]:
     offered = _endpoints(raw.slices)
-    mine = _uids_of_pods(raw, view)
+    others = _pods_of_others(raw, view)
     roots, canaries = [], []
     for service in raw.services:
         name = service["metadata"]["name"]
@@ -275,10 +275,7 @@ def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[
         selector = read(users_service(service), ("spec", "selector"))
         if isinstance(selector, dict) and selector and selects(selector, view.pod_labels):
             pin = pin_of(service)
-            shared = any(
-                selects(selector, labels(pod)) and pod["metadata"]["uid"] not in mine
-                for pod in raw.pods
-            )
+            shared = any(selects(selector, labels(pod)) for pod in others)
             sound = projected_service(service) == service
             roots.append(_Root(name, pin.hash if pin else None, ready, shared, sound))
     by_name = sorted(roots, key=lambda r: r.name)
@@ -289,14 +286,21 @@ def _owned_by_plainly(obj: Object, uid: str) -> bool:
     return any(o.get("uid") == uid for o in obj["metadata"].get("ownerReferences") or [])
 
 
-def _uids_of_pods(raw: Raw, view: DeploymentView) -> frozenset[str]:
-    owners = {rs["metadata"]["uid"] for rs in raw.replicasets if _owned_by(rs, view.uid)}
-    return frozenset(
-        pod["metadata"]["uid"]
-        for pod in raw.pods
-        for owner in pod["metadata"].get("ownerReferences") or []
-        if owner.get("uid") in owners
-    )
+def _pods_of_others(raw: Raw, view: DeploymentView) -> list[Object]:
+    """Pods that are surely another workload's.
+
+    One whose ReplicaSet is not known is not: the two kinds are watched apart, and a ReplicaSet
+    goes before its pods do.
+    """
+    known = {rs["metadata"]["uid"]: _owned_by(rs, view.uid) for rs in raw.replicasets}
+    return [pod for pod in raw.pods if _is_others(pod, known)]
+
+
+def _is_others(pod: Object, known: Mapping[str, bool]) -> bool:
+    for owner in pod["metadata"].get("ownerReferences") or []:
+        if owner.get("controller") and owner.get("kind") == "ReplicaSet":
+            return not known.get(owner["uid"], True)
+    return True
 
 
 def _endpoints(slices: Iterable[Object]) -> Mapping[str, frozenset[str]]:

@@ -135,6 +135,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             enter=grants.repin,
             lacks=grants.pinned,
             until=grants.settled,
+            leave=grants.traffic_left,  # that of clients in the cluster only goes now
             applies=_exposed,
         ),
         Stage(

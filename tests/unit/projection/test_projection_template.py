@@ -160,11 +160,28 @@ def test_a_return_to_the_stable_template_restores_exactly_the_stable_templates_k
         server.intend(hold=Hold(mode="Step", surge=1))
     # `kubectl rollout undo` copies the ReplicaSet's template, keys of ours included.
     back = stable if by_undo else first["spec"]["template"]
+    held = deepcopy(server.stored["spec"]["template"])
     server.put(with_template(server.stored, back))
-    assert server.stored["spec"]["template"] == stable
+    # Shown the released template, the controller would delete held pods that have traffic.
+    assert server.stored["spec"]["template"] == (held if in_step else stable)
     assert "returns to the released version" in server.outcome.warnings[0]
     server.lift()
     assert server.stored["spec"]["template"] == stable
+
+
+def test_the_version_applied_again_on_the_way_back_is_what_is_asked_for() -> None:
+    """v2, back to v1, v2 again while v2's pods are held: in the end it is v2 that is wanted."""
+    server = Server().create(deployment("web:v1"))
+    first = deepcopy(server.stored["spec"]["template"])
+    server.put(deployment("web:v2"))
+    second = deepcopy(server.stored["spec"]["template"])
+    server.intend(hold=Hold(mode="Step", surge=1))
+    server.put(with_template(server.stored, first))
+    server.intend(hold=Hold(mode="Halt", surge=1))
+    assert server.stored["spec"]["template"] == second
+    server.put(deployment("web:v2"))
+    server.lift()
+    assert server.stored["spec"]["template"] == second
 
 
 def test_an_undo_to_an_older_version_carries_that_versions_keys() -> None:

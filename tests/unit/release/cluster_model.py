@@ -71,6 +71,8 @@ class Cluster:
     """How long a proxy may take after its route is reported as programmed."""
     start: timedelta = 2 * SECOND
     """How long a new pod takes to get ready."""
+    slices_every: timedelta = SECOND
+    """EndpointSlices are written this often."""
     broken: set[str] = field(default_factory=set)
     """Versions whose pods never get ready."""
     now: datetime = EPOCH
@@ -289,6 +291,8 @@ class Cluster:
 
     def _offer(self) -> None:
         """EndpointSlices follow selectors and readiness."""
+        if (self.now - EPOCH) % self.slices_every:
+            return
         ready = [pod for pod in self.pods() if pod.ready(self.now)]
         for service in (*self.services.values(), *self.canaries.values()):
             foreign = {"stranger"} if service.shared else set()

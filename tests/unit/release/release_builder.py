@@ -44,6 +44,7 @@ class ReleaseBuilder:
         self._drain = timedelta(seconds=30)
         self._broken: set[str] = set()
         self._history = 10
+        self._slices_every = SECOND
         self._crashes: random.Random | None = None
 
     def replicas(self, count: int) -> ReleaseBuilder:
@@ -82,6 +83,11 @@ class ReleaseBuilder:
         self._broken = set(versions)
         return self
 
+    def slow_slices(self, seconds: float) -> ReleaseBuilder:
+        """EndpointSlices are written only this often."""
+        self._slices_every = timedelta(seconds=seconds)
+        return self
+
     def history(self, limit: int) -> ReleaseBuilder:
         self._history = limit
         return self
@@ -110,11 +116,10 @@ class ReleaseBuilder:
             routes=self._routes,
             broken=self._broken,
             lag=max(timedelta(0), self._settle - SECOND),
+            slices_every=self._slices_every,
         )
         cluster.replicasets["h-v1"] = ReplicaSet("v1", wanted=self._replicas)
-        while cluster.tick():
-            pass
-        for _ in range(5):
+        for _ in range(60):
             cluster.tick()
         story = Story(cluster, Rules(cluster, self._drain), self._crashes)
         if version:

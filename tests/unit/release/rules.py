@@ -25,6 +25,11 @@ class Rules:
     taken_back: set[str] = field(default_factory=set)
     """Releases that have begun to go back."""
 
+    def forget(self) -> None:
+        """Somebody deleted the Release: what follows is a new one, maybe by the same name."""
+        self.forgotten = True
+        self.taken_back.clear()
+
     # Before an action
 
     def may(self, action: act.Action) -> None:
@@ -142,9 +147,8 @@ class Rules:
     def _served(self) -> set[str]:
         """Pods that requests may reach at this moment; a shared Service can't be guarded."""
         cluster, out = self.cluster, set[str]()
-        routed = {name for route in cluster.routes.values() for name in route.roots}
-        for name, service in cluster.services.items():
-            if name not in routed and not service.shared:
+        for service in cluster.services.values():
+            if not service.shared:  # also of a routed one: there are clients in the cluster
                 out |= service.endpoints
         for route in cluster.routes.values():
             for shares in self._recent(route):

@@ -97,7 +97,7 @@ def disturb(story: Story, what: str) -> None:
         case "pause" | "unpause":
             cluster.change_release(paused=what == "pause")
         case "delete release":
-            story.rules.forgotten = True
+            story.rules.forget()
             cluster.delete_release()
         case "delete route":
             cluster.delete_route()
