@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Final
 
 import click
 
+from lab import bundle
 from lab.errors import BuildError, ProgramMissingError
 
 CONTROL_PLANE: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
@@ -45,21 +46,31 @@ class Binaries:
 
 
 def find(assets: Path | None = None, modules: Path | None = None) -> Binaries:
-    """Return all programs: from ``assets``, from the cache, else built (minutes, once).
+    """Return all programs: from ``assets``, a bundle, the cache, else built (minutes, once).
 
     ``assets`` defaults to the environment's ``KUBEBUILDER_ASSETS``; what that folder lacks comes
-    from the cache. ``modules`` is the folder with the go.mod that pins the versions (environment
-    ``SLIPWAY_LAB_MODULES``). Raises ProgramMissingError without Go, BuildError if Go fails.
+    from the bundle that ``SLIPWAY_LAB_BUNDLE`` names (see `lab.bundle`), and what both lack from
+    the cache. ``modules`` is the folder with the go.mod that pins the versions (environment
+    ``SLIPWAY_LAB_MODULES``). Raises ProgramMissingError without Go, BuildError if Go fails,
+    BundleError if the bundle is not what its digest says.
     """
     modules = modules or Path(os.environ.get("SLIPWAY_LAB_MODULES", MODULES))
-    assets = assets or _from_environment("KUBEBUILDER_ASSETS")
-    built = cache_folder(modules)
-    if not built.exists():
-        build(modules, built)
-    programs = {name: built / "bin" / name for name in CONTROL_PLANE}
-    if assets:
-        programs |= {name: assets / name for name in CONTROL_PLANE if (assets / name).exists()}
-    return Binaries(programs, built / "crds")
+    given = [assets or _from_environment("KUBEBUILDER_ASSETS"), bundle.fetch(_cache_root())]
+    folders = [folder for folder in given if folder is not None]
+    programs = {name: path for name in CONTROL_PLANE if (path := _given(folders, name))}
+    crds = next((f / "crds" for f in folders if (f / "crds").is_dir()), None)
+    if crds is None or len(programs) < len(CONTROL_PLANE):
+        built = cache_folder(modules)
+        if not built.exists():
+            build(modules, built)
+        programs = {name: built / "bin" / name for name in CONTROL_PLANE} | programs
+        crds = crds or built / "crds"
+    return Binaries(programs, crds)
+
+
+def _given(folders: Sequence[Path], name: str) -> Path | None:
+    found = (bundle.program(folder, name) for folder in folders)
+    return next((path for path in found if path), None)
 
 
 def traefik() -> str:

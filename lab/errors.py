@@ -25,6 +25,13 @@ class BuildError(LabError):
         )
 
 
+class BundleError(LabError):
+    """A bundle of programs cannot be used."""
+
+    def __init__(self, bundle: str, what: str) -> None:
+        super().__init__(f"the bundle {bundle} cannot be used: {what}")
+
+
 class NetworkError(LabError):
     """The lab's own network namespace could not be made."""
 
