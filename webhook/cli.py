@@ -58,7 +58,8 @@ def _common(command: F) -> F:
                 "--identity",
                 default="",
                 help="User name of the reconciler, the only one that may change intent. "
-                "Default: the ServiceAccount slipway of --namespace.",
+                "Default: the ServiceAccount slipway of --namespace; "
+                "for `run`, the kubeconfig's user.",
             ),
             click.option(
                 "--kubeconfig",

@@ -38,6 +38,12 @@ TRACK_STABLE: Final = "stable"
 
 CANARY_OF: Final = "slipway.dev/canary-of"
 """Label on objects that Slipway owns: the name of the user's object they stand beside."""
+ROOT_SERVICE: Final = "slipway.dev/root-service"
+"""Annotation on a canary Service or Ingress: the user's Service whose traffic it shares."""
+PRIMARY_INGRESS: Final = "slipway.dev/primary-ingress"
+"""Annotation on a canary Ingress: the user's Ingress that it stands beside."""
+OF_DEPLOYMENT: Final = "slipway.dev/deployment"
+"""Label on a Release: the Deployment that it is about."""
 
 POD_TEMPLATE_HASH: Final = "pod-template-hash"
 """The native label that tells a Deployment's ReplicaSets and pods apart."""

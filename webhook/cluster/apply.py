@@ -1,8 +1,8 @@
 """Performs plans: every action that the engine knows becomes one write, or none.
 
-Each write carries a precondition; its answer goes into the tables at once, so that the next
-decision sees it. Where the webhook did not project our intent (it was down), the same pure
-functions are applied here to the object that the API server returned.
+Each write of intent or status carries a precondition; its answer goes into the tables at once, so
+that the next decision sees it. Where the webhook did not project our intent (it was down), the
+same pure functions are applied here to the object that the API server returned.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,8 @@
-"""Which policy guards a Deployment: the namespace's own before the cluster's, then by name."""
+"""Which policy guards a Deployment.
+
+The namespace's own before the cluster's; of each, those that select before those for all; then
+by name.
+"""
 
 from collections.abc import Mapping
 
@@ -11,6 +15,13 @@ from webhook.objects.policy import Policy, PolicyError, read_policy
 from webhook.projection.fields import annotations, labels
 
 log = structlog.get_logger(__name__)
+
+
+def _rank(policy: Policy) -> tuple[bool, str]:
+    match = policy.spec.match
+    for_all = match.namespace_selector.empty and match.object_selector.empty
+    return for_all, policy.name
+
 
 FOLLOWED = (CLUSTERRELEASEPOLICIES, RELEASEPOLICIES, NAMESPACES)
 
@@ -29,10 +40,8 @@ class Policies:
         """
         named = annotations(deployment).get(names.POLICY)
         for policy in self._in_order(namespace):
-            if named is not None:
-                if policy.name == named:
-                    return policy
-            elif self._matches(policy, namespace, deployment):
+            wanted = policy.name == named if named else self._matches(policy, namespace, deployment)
+            if wanted:
                 return None if policy.spec.strategy.none is not None else policy
         return None
 
@@ -42,8 +51,7 @@ class Policies:
         return [
             policy
             for group in (own, of_cluster)
-            for obj in sorted(group, key=lambda o: str(o["metadata"]["name"]))
-            if (policy := self._policy(obj)) is not None
+            for policy in sorted(filter(None, map(self._policy, group)), key=_rank)
         ]
 
     def _matches(self, policy: Policy, namespace: str, deployment: Object) -> bool:

@@ -38,7 +38,7 @@ def release_object(namespace: str, name: str, spec: ReleaseSpec, owner: Object) 
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "labels": {"slipway.dev/deployment": spec.deployment.name[:63].rstrip("-.")},
+            "labels": {names.OF_DEPLOYMENT: spec.deployment.name[:63].rstrip("-.")},
             "ownerReferences": [owner],
         },
         "spec": _without_nothing(msgspec.to_builtins(spec)),

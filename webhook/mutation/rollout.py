@@ -92,7 +92,7 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
     if hold is not None:
         return _superseded(users, hold, request, policy, now)
     if policy is None:
-        return Decision(users=write(users, _TEMPLATE, asked), hold=None)
+        return _unguarded(write(users, _TEMPLATE, asked), request)
     return _started(users, old, request, policy, now)
 
 
@@ -122,6 +122,19 @@ def _started(
         ),
         audit={"decision": "held", "revision": keys.annotations[names.REVISION]},
     )
+
+
+def _unguarded(users: Object, request: Request) -> Decision:
+    """No policy is in force: what was noted of the last guarded version is no longer true."""
+    named = annotations(users).get(names.POLICY)
+    users = annotate(users, dict.fromkeys(names.FACT_KEYS))
+    if named is None:
+        return Decision(users=users, hold=None)
+    what = (
+        f"slipway: {request.namespace}/{request.name} goes out unguarded: the policy {named} that "
+        "it names is not there, or has the strategy none"
+    )
+    return Decision(users=users, hold=None, warnings=(what,), audit={"decision": "unguarded"})
 
 
 def _superseded(

@@ -32,6 +32,11 @@ class LabelSelector(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     match_labels: dict[str, str] = {}
     match_expressions: tuple[Requirement, ...] = ()
 
+    @property
+    def empty(self) -> bool:
+        """Whether it matches everything because it asks for nothing."""
+        return not self.match_labels and not self.match_expressions
+
     def admits(self, labels: Mapping[str, str]) -> bool:
         """Whether an object with these labels is selected."""
         return selects(self.match_labels, labels) and all(

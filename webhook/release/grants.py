@@ -83,7 +83,8 @@ def traffic_left(at: At, status: Status) -> Status:
 
 def protect(at: At, status: Status) -> Status:
     """Stable pods only. A release that was lost in its middle is found again, at weight 0."""
-    found = tuple(SharedOut(c.root, c.name) for c in at.seen.canaries)
+    routed = {root.name for root in at.seen.roots if root.routed}
+    found = tuple(SharedOut(c.root, c.name) for c in at.seen.canaries if c.root in routed)
     split = 0 if any(route.shares for route in at.seen.routes) else None
     held = at.seen.deployment.hold
     return replace(

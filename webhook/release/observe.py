@@ -31,7 +31,6 @@ from webhook.release.observed import (
     RouteView,
     Side,
 )
-from webhook.traffic.canary_service import ROOT
 from webhook.traffic.contract import Objects
 from webhook.traffic.routers import ROUTERS
 
@@ -269,7 +268,7 @@ def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[
             if _owned_by_plainly(service, view.uid):
                 selector = service["spec"].get("selector") or {}
                 hash_ = str(selector.get(names.POD_TEMPLATE_HASH, ""))
-                root = str(annotations(service).get(ROOT, ""))
+                root = str(annotations(service).get(names.ROOT_SERVICE, ""))
                 canaries.append(CanaryView(name, root, hash_, ready))
             continue
         selector = read(users_service(service), ("spec", "selector"))

@@ -61,7 +61,7 @@ _EXPOSE: Final = Stage(
     "the canary Services take up the new pods",
     enter=grants.expose,
     lacks=lambda at, s: checks.canary_reachable(at.seen, s),
-    applies=lambda at, _s: at.routed,
+    applies=lambda at, s: at.routed or bool(s.exposed),
 )
 _NAME: Final = Stage(
     "name",

@@ -6,9 +6,6 @@ from webhook import names
 from webhook.objects.raw import Object
 from webhook.projection.service import users_service
 
-ROOT: Final = "slipway.dev/root-service"
-"""Annotation on a canary Service or Ingress: the root Service beside which it stands."""
-
 _COPIED: Final = (
     "sessionAffinity",
     "sessionAffinityConfig",
@@ -40,7 +37,7 @@ def canary_service(root: Object, name: str, hash_: str, owner: Object) -> Object
             "name": name,
             "namespace": root["metadata"]["namespace"],
             "labels": {names.CANARY_OF: root["metadata"]["name"]},
-            "annotations": {ROOT: root["metadata"]["name"]},
+            "annotations": {names.ROOT_SERVICE: root["metadata"]["name"]},
             "ownerReferences": [owner],
         },
         "spec": wanted,

@@ -12,7 +12,6 @@ from webhook import names
 from webhook.objects.intent import Share
 from webhook.objects.raw import Object
 from webhook.projection.fields import annotations, labels
-from webhook.traffic.canary_service import ROOT
 from webhook.traffic.contract import Delete, Found, Objects, Put, Router, Target, Write
 
 CONTROLLERS: Final = frozenset({"k8s.io/ingress-nginx"})
@@ -87,17 +86,13 @@ def canary_ingress(primary: Object, root: str, share: Share, owner: Object) -> O
                 **copied,
                 _CANARY: "true",
                 _WEIGHT: str(share.weight),
-                ROOT: root,
-                PRIMARY: meta["name"],
+                names.ROOT_SERVICE: root,
+                names.PRIMARY_INGRESS: meta["name"],
             },
             "ownerReferences": [owner],
         },
         "spec": wanted,
     }
-
-
-PRIMARY: Final = "slipway.dev/primary-ingress"
-"""Annotation on a canary Ingress: the user's Ingress that it stands beside."""
 
 
 def names_label(name: str) -> str:
@@ -113,10 +108,10 @@ def shares_of(primary: Object, owned: Iterable[Object]) -> dict[str, Share]:
     shares: dict[str, Share] = {}
     for canary in owned:
         notes = annotations(canary)
-        root = notes.get(ROOT, "")
+        root = notes.get(names.ROOT_SERVICE, "")
         weight = notes.get(_WEIGHT, "")
         service = next(iter(services_of(canary)), None)
-        if notes.get(PRIMARY) != primary["metadata"]["name"] or not weight.isdigit():
+        if notes.get(names.PRIMARY_INGRESS) != primary["metadata"]["name"] or not weight.isdigit():
             continue
         share = Share(canary=service or "", weight=int(weight))
         if is_canary(canary) and canary["spec"] == canary_ingress(primary, root, share, {})["spec"]:
@@ -129,15 +124,15 @@ def strays_of(primaries: Mapping[str, Object], owned: Iterable[Object]) -> list[
     out = []
     for canary in owned:
         notes = annotations(canary)
-        primary = primaries.get(notes.get(PRIMARY, ""))
-        if primary is None or notes.get(ROOT) not in services_of(primary):
+        primary = primaries.get(notes.get(names.PRIMARY_INGRESS, ""))
+        if primary is None or notes.get(names.ROOT_SERVICE) not in services_of(primary):
             out.append(str(canary["metadata"]["name"]))
     return out
 
 
 def is_ours(ingress: Object) -> bool:
     """Whether Slipway made this Ingress."""
-    return names.CANARY_OF in labels(ingress) and PRIMARY in annotations(ingress)
+    return names.CANARY_OF in labels(ingress) and names.PRIMARY_INGRESS in annotations(ingress)
 
 
 def _rule_for(rule: Any, root: str, share: Share) -> Object | None:
@@ -207,7 +202,9 @@ def _strays(objects: Objects, namespace: str, services: frozenset[str]) -> list[
         for item in objects.get(KIND, ())
         if item["metadata"]["namespace"] == namespace and not is_canary(item)
     }
-    mine = [c for c in _own(objects, namespace) if annotations(c).get(ROOT) in services]
+    mine = [
+        c for c in _own(objects, namespace) if annotations(c).get(names.ROOT_SERVICE) in services
+    ]
     return strays_of(primaries, mine)
 
 
@@ -219,8 +216,8 @@ def _writes(
     unwanted = [
         item
         for item in _own(objects, primary["metadata"]["namespace"])
-        if annotations(item).get(PRIMARY) == primary["metadata"]["name"]
-        and annotations(item).get(ROOT) in target.services
+        if annotations(item).get(names.PRIMARY_INGRESS) == primary["metadata"]["name"]
+        and annotations(item).get(names.ROOT_SERVICE) in target.services
         and item["metadata"]["name"] not in kept
     ]
     return [*(Put(KIND, item) for item in wanted), *(Delete(KIND, item) for item in unwanted)]
