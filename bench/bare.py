@@ -1,11 +1,11 @@
-"""The floor: Slipway's HTTP server with a handler that answers ``allowed`` and nothing else."""
+"""The floor: a stock aiohttp application whose handler answers ``allowed`` and nothing else."""
 
 import ssl
 
 import orjson
+from aiohttp import web
 
-from bench.serving import serve, serve_one_route
-from webhook.admission.answer import Answer
+from bench.serving import serve, start_app
 
 ALLOWED = (
     b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview",'
@@ -13,15 +13,15 @@ ALLOWED = (
 )
 
 
-def allow(body: bytes) -> Answer:
+async def allow(request: web.Request) -> web.Response:
     """Echo the uid; for that the review has to be decoded."""
-    uid: str = orjson.loads(body)["request"]["uid"]
-    return Answer(200, ALLOWED % uid.encode())
+    uid: str = orjson.loads(await request.read())["request"]["uid"]
+    return web.Response(body=ALLOWED % uid.encode(), content_type="application/json")
 
 
 async def start(context: ssl.SSLContext) -> int:
     """Start the server."""
-    return await serve_one_route(allow, context)
+    return await start_app(allow, context)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ import ssl
 import jsonpatch
 from aiohttp import web
 
-from bench.bare_aiohttp import start_app
-from bench.serving import serve
+from bench.serving import serve, start_app
 from bench.webhook import decide
 from webhook.mutation.request import Request
 

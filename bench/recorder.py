@@ -8,20 +8,19 @@ from pathlib import Path
 
 import orjson
 import uvloop
+from aiohttp import web
 
 from bench.bare import allow
-from bench.serving import make_leaf, serve_one_route
+from bench.serving import make_leaf, start_app
 from certs import tls
-from webhook.admission.answer import Answer
 
 
-def keep_in(folder: Path, body: bytes, number: int) -> Answer:
+def keep_in(folder: Path, body: bytes, number: int) -> None:
     """Write one review to a file of its own, under its final name once it is whole."""
     asked = orjson.loads(body)["request"]
     name = f"{number:03}-{asked['kind']['kind']}-{asked['operation']}.json"
     (folder / "part").write_bytes(body)
     (folder / "part").rename(folder / name)
-    return allow(body)
 
 
 async def main(folder: Path, port: int) -> None:
@@ -30,7 +29,12 @@ async def main(folder: Path, port: int) -> None:
     context: ssl.SSLContext = tls.server_context()
     tls.load(context, leaf)
     numbers = count(1)
-    await serve_one_route(lambda body: keep_in(folder, body, next(numbers)), context, port)
+
+    async def keep(request: web.Request) -> web.Response:
+        keep_in(folder, await request.read(), next(numbers))
+        return await allow(request)
+
+    await start_app(keep, context, port)
     (folder / "ca.pem").write_bytes(authority.certificate_pem)
     await asyncio.Event().wait()
 

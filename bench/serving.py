@@ -9,16 +9,15 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import uvloop
+from aiohttp import web
 
 from certs import tls
 from certs.authority import Authority
 from certs.leaf import Leaf, Subject, issue
-from webhook.admission.connection import Connection
 from webhook.admission.limits import Limits
-from webhook.admission.observer import Silent
-from webhook.admission.site import Handler, Route, Site
 
 HOST = "127.0.0.1"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_leaf() -> tuple[Authority, Leaf]:
@@ -52,10 +51,11 @@ def serve(start: Callable[[ssl.SSLContext], Awaitable[int]], core: int | None = 
     uvloop.run(main())
 
 
-async def serve_one_route(handler: Handler, context: ssl.SSLContext, port: int = 0) -> int:
-    """Put a handler behind ``/mutate`` of Slipway's own HTTP server."""
-    site = Site({"/mutate": Route(handler, (b"POST",), takes_review=True)}, Limits(), Silent())
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: Connection(site), HOST, port, ssl=context
-    )
-    return int(listener.sockets[0].getsockname()[1])
+async def start_app(handler: Handler, context: ssl.SSLContext, port: int = 0) -> int:
+    """Put a handler behind ``/mutate`` of a stock aiohttp application, access log off."""
+    app = web.Application(client_max_size=Limits().body)
+    app.router.add_post("/mutate", handler)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, port, ssl_context=context).start()
+    return int(runner.addresses[0][1])

@@ -71,9 +71,11 @@ class Shop:
         return self.lab.list("pods", self.namespace, "app=shop")
 
     def pod(self) -> Object:
-        """The only pod."""
-        (pod,) = self.pods()
-        return pod
+        """The only pod; LookupError while there is none, or more than one."""
+        pods = self.pods()
+        if len(pods) != 1:
+            raise LookupError(f"{len(pods)} pods of the shop in {self.namespace}, not one")
+        return pods[0]
 
     def conditions(self) -> dict[str, str]:
         """The conditions of the only pod."""

@@ -60,7 +60,7 @@ def defaulted(obj: Object) -> Object:
 _WORDS = st.sampled_from(["a", "web", "shop", "v1", "v2.0", "team-a", "x_y", "1", "true"])
 _KEYS = st.sampled_from(["tier", "team", "example.com/owner", "app.kubernetes.io/part-of", "n"])
 _MAPS = st.dictionaries(_KEYS, _WORDS, max_size=3)
-VERSIONS = st.one_of(_WORDS, st.text(min_size=1, max_size=80))
+VERSIONS = st.one_of(_WORDS, st.text(max_size=80), st.text("a1.-_", min_size=50, max_size=80))
 
 IMAGES = st.one_of(
     st.builds("{}:{}".format, st.sampled_from(["web", "registry:5000/team/web"]), _WORDS),

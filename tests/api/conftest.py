@@ -14,6 +14,7 @@ from admission_wire import Client
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from structlog.testing import capture_logs
 
 from webhook.admission.limits import Limits
 from webhook.admission.server import AdmissionServer
@@ -124,9 +125,17 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-async def rig(certificate: Path, limits: Limits) -> AsyncIterator[Rig]:
-    """A server that has to answer a good review after whatever a test did to it."""
-    async with running(certificate, limits) as rig:
-        yield rig
-        rig.mutate = unchanged
-        assert await rig.client.is_well(), "the server no longer answers a good review"
+async def rig(
+    certificate: Path, limits: Limits, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Rig]:
+    """A server that has to answer a good review after whatever a test did to it.
+
+    It may have logged no error of its connections, and neither may aiohttp or asyncio.
+    """
+    with capture_logs() as logs:
+        async with running(certificate, limits) as rig:
+            yield rig
+            rig.mutate = unchanged
+            assert await rig.client.is_well(), "the server no longer answers a good review"
+    assert not [entry for entry in logs if entry["event"] == "connection_failed"]
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]

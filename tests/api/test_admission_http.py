@@ -4,25 +4,14 @@ import asyncio
 import contextlib
 import json
 import socket
-import ssl
-import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from admission_wire import Wire, post, review, until
+from admission_wire import DEADLINE, post, review, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from webhook.admission.limits import MIB, Limits
-
 GOOD = json.dumps(review()).encode()
-
-
-@pytest.fixture
-def limits() -> Limits:
-    """As in production, but impatient."""
-    return replace(Limits(), read_seconds=0.4, linger_seconds=0.4, sweep_seconds=0.05)
 
 
 async def test_one_connection_serves_many_reviews(rig: Any) -> None:
@@ -53,12 +42,12 @@ async def test_a_review_may_arrive_byte_by_byte(rig: Any) -> None:
 
 
 async def test_a_review_may_arrive_in_chunks(rig: Any) -> None:
-    """Transfer-Encoding: chunked, with an extension and a trailer."""
+    """Transfer-Encoding: chunked, with an extension."""
     head = post(b"", Content_Length=None, Transfer_Encoding="chunked")
     pieces = [GOOD[at : at + 100] for at in range(0, len(GOOD), 100)]
     body = b"".join(b"%x;a=b\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
     async with rig.client.wire() as wire:
-        await wire.send(head + body + b"0\r\nContent-Encoding: gzip\r\n\r\n")
+        await wire.send(head + body + b"0\r\n\r\n")
         assert (await wire.reply()).status == 200
         await wire.send(post(GOOD))
         assert (await wire.reply()).status == 200
@@ -69,7 +58,7 @@ async def test_http_1_0_is_answered_and_closed(rig: Any) -> None:
     async with rig.client.wire() as wire:
         await wire.send(post(GOOD).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
         reply = await wire.reply()
-        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert reply.status == 200
         assert await wire.closed()
 
 
@@ -111,7 +100,9 @@ async def test_expect_100_continue_is_answered_before_the_body(rig: Any) -> None
         ("GET", "/", 404),
         ("GET", "/mutate/../metrics", 404),
         ("GET", "//healthz", 404),
-        ("GET", "/%68ealthz", 404),
+        ("GET", "/%68ealthz", 200),
+        ("GET", "/%2fhealthz", 404),
+        ("GET", "http://169.254.169.254/", 404),
     ],
 )
 async def test_each_path_takes_its_methods(rig: Any, method: str, path: str, status: int) -> None:
@@ -126,6 +117,7 @@ BROKEN: dict[str, bytes] = {
     "nonsense": b"\x00\x01\x02 hello\r\n\r\n",
     "HTTP/2 without asking": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "an unknown method": b"FROB / HTTP/1.1\r\n\r\n",
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
     "an unknown version": b"GET / HTTP/9.9\r\n\r\n",
     "bare line feeds": b"GET /healthz HTTP/1.1\nHost: x\n\n",
     "a folded header": b"GET /healthz HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
@@ -139,10 +131,8 @@ BROKEN: dict[str, bytes] = {
     "an endless chunk": post(b"f" * 20 + b"\r\n", Content_Length=None, Transfer_Encoding="chunked"),
     "a chunk that is no number": post(b"zz\r\n", Content_Length=None, Transfer_Encoding="chunked"),
     "a strange transfer coding": post(b"", Content_Length=None, Transfer_Encoding="gzip, chunked"),
-    "an upgrade": b"GET /healthz HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81",
     "an upgrade of a review": post(GOOD, Connection="upgrade", Upgrade="h2c"),
-    "a tunnel": b"CONNECT 169.254.169.254:80 HTTP/1.1\r\n\r\n",
-    "a foreign target": b"GET http://169.254.169.254/ HTTP/1.1\r\n\r\n",
+    "a tunnel": b"CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: x\r\n\r\n",
     "an endless target": b"GET /" + b"a" * 300_000 + b" HTTP/1.1\r\n\r\n",
     "an endless header": b"GET /healthz HTTP/1.1\r\nA: " + b"a" * 300_000 + b"\r\n\r\n",
     "ten thousand headers": b"GET /healthz HTTP/1.1\r\n" + b"A: b\r\n" * 10_000 + b"\r\n",
@@ -152,7 +142,7 @@ BROKEN: dict[str, bytes] = {
 
 @pytest.mark.parametrize("case", BROKEN)
 async def test_broken_http_is_refused_and_the_connection_closed(rig: Any, case: str) -> None:
-    """One 4xx in plain JSON; whatever follows on that connection is not understood."""
+    """One 4xx, with no traceback; whatever follows on that connection is not understood."""
     async with rig.client.wire() as wire:
         try:
             await wire.send(BROKEN[case] + b"\r\n" * 3)
@@ -161,65 +151,34 @@ async def test_broken_http_is_refused_and_the_connection_closed(rig: Any, case: 
         reply = await wire.reply()
         assert 400 <= reply.status < 500
         assert list(reply.json) == ["error"]
-        assert reply.headers["connection"] == "close"
         assert await wire.closed()
 
 
-async def test_a_request_that_does_not_arrive_ends_with_408(rig: Any) -> None:
-    """Slow loris: neither half a head nor half a body holds a connection for long."""
-    for part in (b"POST /mutate HTTP/1.1\r\nHost:", post(GOOD)[:-10]):
-        started = time.monotonic()
-        async with rig.client.wire() as wire:
-            await wire.send(part)
-            reply = await wire.reply()
-            assert reply.status == 408
-            assert await wire.closed()
-        assert time.monotonic() - started < 3
-
-
-async def test_a_dripping_request_ends_with_408(rig: Any) -> None:
-    """A byte now and then does not extend the deadline."""
+async def test_an_upgrade_of_a_page_is_not_taken_up(rig: Any) -> None:
+    """The answer is that of HTTP/1.1, and the connection still speaks it."""
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
     async with rig.client.wire() as wire:
-        reply = asyncio.create_task(wire.reply())
-        try:
-            for byte in post(GOOD):
-                wire.writer.write(bytes([byte]))
-                await asyncio.sleep(0.05)
-                if reply.done():
-                    break
-        except ConnectionError:
-            pass
-        assert (await reply).status == 408
+        await wire.send(head + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        assert (await wire.reply()).status == 200
+        await wire.send(head + b"\r\n")
+        assert (await wire.reply()).status == 200
 
 
-async def test_a_refused_client_that_keeps_sending_is_cut_off(rig: Any) -> None:
-    """The refusal is sent, a little more is read, then the connection ends."""
-    async with rig.client.wire() as wire:
-        await wire.send(post(b"x", Content_Length=str(2**30)))
-        assert (await wire.reply()).status == 413
-        async with asyncio.timeout(5):
-            with contextlib.suppress(ConnectionError, ssl.SSLError):
-                while not wire.reader.at_eof():
-                    await wire.send(b"x" * 65536)
-
-
-async def test_a_refused_client_that_falls_silent_is_let_go(rig: Any) -> None:
-    """Its refusal is not waited upon for long."""
-    async with rig.client.wire() as wire:
-        await wire.send(post(b"x", Content_Length=str(2**30)))
-        assert (await wire.reply()).status == 413
-        assert await wire.closed()
+async def test_an_answer_names_no_versions(rig: Any) -> None:
+    """Strangers learn nothing of what the server is made with."""
+    assert (await rig.plain.get("/healthz")).headers["server"] == "slipway"
 
 
 async def test_a_client_that_goes_away_in_mid_review_leaves_nothing_behind(rig: Any) -> None:
     """Its memory and its seat are given back."""
-    site = rig.server._site
+    site = rig.server._dispatch
     async with rig.client.wire() as wire:
         await wire.send(post(GOOD)[:-5])
         await until(lambda: site.in_flight == 1)
         assert site.buffered == len(GOOD)
-    await until(lambda: not site.peers)
-    assert (site.in_flight, site.buffered) == (0, 0)
+    await until(lambda: site.in_flight == 0)
+    await until(lambda: rig.server._listener.connections == 0)
+    assert site.buffered == 0
 
 
 async def test_a_half_closed_client_is_let_go(rig: Any) -> None:
@@ -229,7 +188,7 @@ async def test_a_half_closed_client_is_let_go(rig: Any) -> None:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(raw, b"GET /healthz HTTP/1.1\r\nHost:")
         raw.shutdown(socket.SHUT_WR)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(DEADLINE):
             assert await loop.sock_recv(raw, 100) == b""
 
 
@@ -237,28 +196,10 @@ async def test_a_client_that_speaks_no_tls_is_let_go(rig: Any) -> None:
     """Plain HTTP on the TLS port gets nothing, and costs nothing."""
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.client.port)
     writer.write(post(GOOD))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         with contextlib.suppress(ConnectionResetError):
             assert b"AdmissionReview" not in await reader.read()
     writer.close()
-
-
-async def test_a_client_that_reads_nothing_is_not_served_for_ever(rig: Any) -> None:
-    """Answers that nobody reads are not piled up in memory."""
-    async with rig.client.wire() as wire:
-        wire.reader._transport.pause_reading()  # type: ignore[attr-defined]
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(flood(wire), 2)
-        (peer,) = rig.server._site.peers
-        assert peer._transport.get_write_buffer_size() < 4 * MIB
-
-
-async def flood(wire: Wire) -> None:
-    """Ask for ever, as fast as the server takes it."""
-    while True:
-        wire.writer.write(b"GET /metrics HTTP/1.1\r\n\r\n" * 2000)
-        await wire.writer.drain()
-        await asyncio.sleep(0)
 
 
 @settings(
@@ -275,7 +216,7 @@ async def test_no_bytes_break_the_server(rig: Any, cut: int, noise: bytes, skip:
     async with rig.plain.wire() as wire:
         await wire.send(wire_bytes[:cut] + noise + wire_bytes[cut + skip :])
         wire.writer.write_eof()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             try:
                 answer = await wire.reader.read()
             except ConnectionResetError:

@@ -24,18 +24,18 @@ class Health:
     metrics: Metrics
     draining: Callable[[], bool]
 
-    def healthz(self, _body: bytes) -> Answer:
+    def healthz(self) -> Answer:
         """Say that the event loop runs, which an answer proves by itself."""
         return Answer(200, b"ok\n", TEXT)
 
-    def readyz(self, _body: bytes) -> Answer:
+    def readyz(self) -> Answer:
         """Say whether reviews should come here, with the reason if not."""
         if self.draining():
             return Answer(503, b"draining\n", TEXT)
         ready, reason = self.ready()
         return Answer(200 if ready else 503, f"{reason or 'ok'}\n".encode(), TEXT)
 
-    def scrape(self, _body: bytes) -> Answer:
+    def scrape(self) -> Answer:
         """Return the metrics."""
         body, content_type = self.metrics()
         return Answer(200, body, content_type)

@@ -11,10 +11,16 @@ class Limits:
 
     body: int = 7 * MIB
     """Longest review. The API server sends up to object + oldObject + 1 MiB."""
-    head: int = 16 * 1024
-    """Longest request line with all headers."""
-    read_seconds: float = 10.0
-    """From the first byte of a request to its last; less where ``?timeout=`` leaves less."""
+    line: int = 8 * 1024
+    """Longest request line."""
+    field: int = 8 * 1024
+    """Longest header."""
+    fields: int = 64
+    """Most headers of a request."""
+    head_seconds: float = 10.0
+    """From the first byte of a request to the end of its head."""
+    body_seconds: float = 10.0
+    """From the end of the head to the last byte of the review."""
     write_seconds: float = 30.0
     """How long a client may leave an answer unread."""
     keepalive_seconds: float = 120.0
@@ -27,11 +33,7 @@ class Limits:
     """Longest TLS handshake."""
     shutdown_seconds: float = 2.0
     """How long the end of a TLS connection waits for the client's goodbye."""
-    connections: int = 512
-    """Open connections; beyond it the one that was idle longest makes room."""
     in_flight: int = 256
     """Reviews whose body is still arriving; beyond it the answer is 429."""
     buffered: int = 64 * MIB
     """Bytes that all arriving reviews may claim together; beyond it the answer is 429."""
-    sweep_seconds: float = 1.0
-    """How often the times above are looked at."""

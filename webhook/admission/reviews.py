@@ -1,13 +1,12 @@
 """From the bytes of a review to the bytes of its answer, whatever goes wrong in between."""
 
-import traceback
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final, NamedTuple
 
 import structlog
 
-from webhook.admission import review
+from webhook.admission import failures, review
 from webhook.admission.answer import Answer, refusal
 from webhook.admission.diff import diff
 from webhook.admission.observer import Observer
@@ -86,9 +85,7 @@ class Reviews:
             kind=_known(_kind(envelope), _KINDS),
             namespace=_short(envelope.request.get("namespace")),
             name=_short(envelope.request.get("name")),
-            error=type(error).__name__,
-            # Not the message: it may quote the object, and an object may hold a secret.
-            where=_where(error),
+            **failures.fields(error),
         )
         return _Verdict(review.allow(envelope.uid, warnings=(UNGUARDED,)), "failed")
 
@@ -123,8 +120,3 @@ def _known(value: object, known: frozenset[str]) -> str:
 
 def _short(value: object) -> str:
     return value[:253] if isinstance(value, str) else ""
-
-
-def _where(error: Exception) -> list[str]:
-    frames = traceback.extract_tb(error.__traceback__)[-8:]
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]

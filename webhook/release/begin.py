@@ -40,7 +40,7 @@ def begin(seen: Observed) -> Plan:
         return Plan(actions=actions, reason="at rest")
     if stable is None or seen.stable is None:
         return Plan(actions=(LiftHold(),), reason="no released version is left to protect")
-    if deployment.revision == stable.revision and not seen.leftovers:
+    if deployment.revision == stable.revision and not (seen.leftovers or hold.new_pods):
         tidy = _leftovers(seen)
         return Plan(actions=(*tidy, LiftHold()), reason="the released version was asked for again")
     if seen.policy is None or seen.policy.spec.strategy.none is not None:

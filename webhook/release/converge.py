@@ -54,8 +54,9 @@ def outgoing(seen: Observed) -> tuple[Side, ...]:
 
 
 def moved_on(seen: Observed, release: Release) -> bool:
-    """Whether the user's template is no longer the one that this release is about."""
-    return seen.deployment.revision != release.spec.revision
+    """Whether the user wants another template than this release's, or the released one again."""
+    spec, wanted = release.spec, seen.deployment.revision
+    return wanted != spec.revision or wanted == spec.stable.revision
 
 
 def _pins(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
@@ -89,9 +90,8 @@ def _splits(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
 def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[Action]:
     held = seen.deployment.hold
     if not status.hold:
-        back = status.outcome is Phase.ROLLED_BACK
-        ours = release.spec.stable.revision if back else release.spec.revision
-        given_back = seen.deployment.revision == ours
+        ours = {None: release.spec.revision, Phase.ROLLED_BACK: release.spec.stable.revision}
+        given_back = seen.deployment.revision == ours.get(status.outcome)
         if given_back and (held is not None or not seen.deployment.projected):
             yield LiftHold()
         return

@@ -303,6 +303,6 @@ def settled_up(at: At, status: Status) -> str | None:
     return None
 
 
-def unpin(_at: At, status: Status) -> Status:
-    """The user's Services are their own again."""
-    return replace(status, root_hash="")
+def unpin(at: At, status: Status) -> Status:
+    """The user's Services are their own again, unless the next release has begun to need them."""
+    return replace(status, root_hash=status.root_hash if at.seen.deployment.hold else "")

@@ -4,7 +4,7 @@ What a stage grants stands in `grants.py`, what it must see in `checks.py`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -78,6 +78,12 @@ _UNEXPOSE: Final = Stage(
     lacks=lambda at, s: checks.canaries_gone(at.seen, s),
     applies=lambda at, s: bool(s.exposed or at.seen.canaries),
 )
+_WITHDRAW: Final = Stage(
+    "withdraw",
+    "the pods of a version that is not wanted go",
+    enter=grants.withdraw,
+    lacks=lambda at, s: checks.withdrawn(at.seen, s),
+)
 _UNNAME: Final = Stage(
     "unname",
     "routes forget the canary Services",
@@ -96,6 +102,11 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             lacks=grants.retreated,
             until=grants.found_settled,
         ),
+        _UNNAME,
+        _UNEXPOSE,
+        # Pods of yet another version go while all is paused: unpaused, the controller would end
+        # those first that it takes for unavailable, and these may be the ones that serve.
+        replace(_WITHDRAW, applies=lambda at, _s: bool(at.seen.leftovers)),
     ),
     Phase.SCALING: (_SCALE, _EXPOSE, _NAME),
     Phase.SHIFTING: (
@@ -190,13 +201,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
         ),
         _UNNAME,
         _UNEXPOSE,
-        Stage(
-            "withdraw",
-            "the pods of the version taken back go",
-            enter=grants.withdraw,
-            lacks=lambda at, s: checks.withdrawn(at.seen, s),
-            applies=lambda _at, s: s.outcome is not Phase.ROLLED_BACK,
-        ),
+        replace(_WITHDRAW, applies=lambda _at, s: s.outcome is not Phase.ROLLED_BACK),
         Stage(
             "settle-up",
             "the Deployment is left as its outcome says",

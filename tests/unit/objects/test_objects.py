@@ -32,6 +32,15 @@ def test_durations_are_read_as_kubernetes_writes_them(text: str, seconds: float)
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.25, "250ms"), (90, "1m30s"), (7200, "2h"), (5400.5, "1h30m500ms"), (-1, "0s")],
+)
+def test_durations_are_written_as_people_write_them(seconds: float, text: str) -> None:
+    """The largest units first; there is no time before now."""
+    assert format_duration(timedelta(seconds=seconds)) == text
+
+
 @pytest.mark.parametrize("text", ["", "5", "s", "-5s", "5 s", "5d", "1h x", "m5", "١s"])
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     """The message says what to write."""

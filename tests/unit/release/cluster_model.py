@@ -77,6 +77,9 @@ class Cluster:
     """Versions whose pods never get ready."""
     now: datetime = EPOCH
     version: str = "v1"
+    """What the user asked for."""
+    shown: str = "v1"
+    """Whose template the Deployment shows: not the user's while he returns and pods are held."""
     hold: Hold | None = None
     stable: Stable | None = None
     paused_by_user: bool = False
@@ -95,14 +98,13 @@ class Cluster:
         """A user applies a version; admission holds it."""
         if version == self.version:
             return
+        before, self.version = self.version, version
         if self.hold is None:
-            self.stable = Stable(revision=f"r-{self.version}", version=self.version, keys=Keys())
+            self.stable = Stable(revision=f"r-{before}", version=before, keys=Keys())
             self._held(Hold(mode="Gate"))
         else:
             mode = "Gate" if self.hold.mode == "Gate" else "Halt"
             self._held(replace(self.hold, mode=mode, aborted=False))
-        self.version = version
-        self.generation += 1
 
     def retry(self) -> None:
         """``kubectl rollout resume`` of an aborted version."""
@@ -152,7 +154,7 @@ class Cluster:
         if known is None and self.stable:
             known = f"h-{self.stable.version}"
         sides = {rs.hash: self._side(rs) for rs in self.replicasets.values()}
-        current = f"h-{self.version}"
+        current = f"h-{self.shown}"
         return Observed(
             deployment=self._deployment(),
             stable=sides.get(known or ""),
@@ -193,7 +195,7 @@ class Cluster:
 
     def _deployment(self) -> DeploymentView:
         there = [p for p in self.pods() if p.gone_at is None]
-        done = [p for p in there if p.hash == f"h-{self.version}" and p.ready(self.now)]
+        done = [p for p in there if p.hash == f"h-{self.shown}" and p.ready(self.now)]
         held = self.hold is not None and self.hold.mode != "Gate"
         return DeploymentView(
             namespace="shop",
@@ -217,7 +219,7 @@ class Cluster:
 
     # What the engine does
 
-    def perform(self, action: act.Action) -> None:
+    def perform(self, action: act.Action) -> None:  # noqa: C901 one row an action
         """Make one action true."""
         self.log.append((self.now, action))
         match action:
@@ -272,9 +274,13 @@ class Cluster:
 
     def _held(self, hold: Hold | None) -> None:
         """Only what is projected makes a new generation; an annotation alone does not."""
-        if _projected(hold) != _projected(self.hold):
-            self.generation += 1
+        before = _projected(self.hold), self.shown
         self.hold = hold
+        returns = self.stable is not None and self.version == self.stable.version
+        if not (hold and hold.new_pods and returns):
+            self.shown = self.version
+        if (_projected(hold), self.shown) != before:
+            self.generation += 1
 
     # What controllers do
 

@@ -71,15 +71,19 @@ def roll(cluster: Cluster) -> None:
     """One pass of the Deployment controller."""
     hold = cluster.hold
     paused = cluster.paused_by_user or (hold is not None and hold.mode != "Step")
-    current = cluster.replicasets.get(f"h-{cluster.version}")
+    current = cluster.replicasets.get(f"h-{cluster.shown}")
     if current is None and not paused:
-        current = ReplicaSet(cluster.version)
+        current = ReplicaSet(cluster.shown)
         cluster.replicasets[current.hash] = current
+    saturated = current is not None and current.available(cluster.now) == cluster.replicas
     if current is not None:
         current.never_available = hold is not None and hold.mode != "Gate"
     active = [rs for rs in cluster.replicasets.values() if rs.wanted]
     if len(active) == 1 and (paused or active == [current]):
         active[0].wanted = cluster.replicas
+    elif current and saturated and current.wanted == cluster.replicas:
+        for rs in active:  # it is saturated: also while paused, the others go
+            rs.wanted = rs.wanted if rs is current else 0
     if paused or current is None:
         return
     cluster.marked_failed = False

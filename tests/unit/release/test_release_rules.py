@@ -77,7 +77,7 @@ def build(case: Case) -> Story:
     return release.start()
 
 
-def disturb(story: Story, what: str) -> None:
+def disturb(story: Story, what: str) -> None:  # noqa: C901 one row an interruption
     """One thing that comes in between."""
     cluster = story.cluster
     match what:

@@ -254,6 +254,21 @@ def test_the_split_of_another_deployment_in_the_same_route_stays(mine: dict[str,
     assert after == {"api": Share("api-canary", 40), **mine}
 
 
+def test_a_route_in_another_namespace_is_split_where_its_service_is() -> None:
+    """Its own Service of the same name keeps its traffic, and all comes back."""
+    users = route([backend("web", namespace=NAMESPACE), backend("web")])
+    users["metadata"]["namespace"] = "edge"
+    [write] = ROUTER.writes({}, users, {"web": Share("web-canary", 50)}, TARGET)
+    assert isinstance(write, Annotate)
+    seen = projected(annotate(users, write.annotations))
+    assert [(r.get("namespace"), r["name"], r["weight"]) for r in refs_of(seen)[0]] == [
+        (NAMESPACE, "web", 50), (NAMESPACE, "web-canary", 50), (None, "web", 100),
+    ]  # fmt: skip
+    assert ROUTER.shares({}, seen, NAMESPACE) == {"web": Share("web-canary", 50)}
+    assert ROUTER.shares({}, seen, "edge") == {}
+    assert project(restore(seen), None) == users
+
+
 def _parent(generation: int = 2, status: str = "True", kind: str = "ResolvedRefs") -> Object:
     """A parent that accepts at generation 2, but for one condition."""
     conditions = {
