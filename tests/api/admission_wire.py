@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 """Seconds until a test gives up waiting: long, since a loaded machine is no failure."""
 
 DEPLOYMENT: dict[str, Any] = {

@@ -25,7 +25,7 @@ def limits() -> Limits:
         body_seconds=0.5,
         write_seconds=0.5,
         linger_seconds=0.5,
-        keepalive_seconds=2.0,
+        keepalive_seconds=5.0,
     )
 
 

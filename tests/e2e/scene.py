@@ -109,6 +109,15 @@ class Scene:
                 counts[version] = counts.get(version, 0) + 1
         return counts
 
+    def pods_of(self, version: str) -> list[str]:
+        """Names of the pods of a version, those that are ending not counted."""
+        return [
+            pod["metadata"]["name"]
+            for pod in self.lab.list("pods", self.namespace)
+            if "deletionTimestamp" not in pod["metadata"]
+            and pod["spec"]["containers"][0]["image"].endswith(f":{version}")
+        ]
+
     def story(self) -> str:
         """Everything noted down, for the message of a failed assertion."""
         lines = [

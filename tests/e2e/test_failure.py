@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.scene import RELEASES, Scene
+from tests.e2e.test_reapply import pause
 from tests.e2e.test_release import assert_as_applied
 
 pytestmark = pytest.mark.e2e
@@ -55,8 +56,11 @@ def test_a_version_that_loses_readiness_under_traffic_loses_its_traffic_first(
 ) -> None:
     """Ready, given 25 %, then not ready any more: weight 0, then no pods, and v1 serves."""
     shop = scene("ingress")
-    shop.apply("v2", {"READY": "until:8"})
-    shop.wait_for("v2", "Shifting")
+    shop.apply("v2")
+    shop.wait_for_weight("v2", 25)
+    pause(shop)  # so that it is at 25 % when it fails, however slow the machine
+    (pod,) = shop.pods_of("v2")
+    shop.lab.set_ready(shop.namespace, pod, False)
     shop.wait_for("v2", "RollingBack", timeout=60)
     weights = []
 

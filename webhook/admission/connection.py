@@ -79,7 +79,7 @@ class Connection(web.RequestHandler):
 
     def began(self) -> None:
         """Note that a request's head is complete."""
-        self._answering = True
+        self._answering = False
         _cancel(self._head_timer)
         self._head_timer = None
 
