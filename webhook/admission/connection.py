@@ -79,7 +79,7 @@ class Connection(web.RequestHandler):
 
     def began(self) -> None:
         """Note that a request's head is complete."""
-        self._answering = False
+        self._answering = True
         _cancel(self._head_timer)
         self._head_timer = None
 
