@@ -8,9 +8,9 @@ import structlog
 
 from webhook.admission import failures, review
 from webhook.admission.answer import Answer, refusal
-from webhook.admission.diff import diff
 from webhook.admission.observer import Observer
 from webhook.mutation.request import Outcome, Request
+from webhook.projection.diff import diff
 
 Decide = Callable[[Request], Outcome]
 

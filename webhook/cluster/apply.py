@@ -8,7 +8,6 @@ same pure functions are applied here to the object that the API server returned.
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, assert_never
 
-import jsonpatch
 import msgspec
 import structlog
 from msgspec.structs import replace
@@ -33,6 +32,7 @@ from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.store import Store
 from webhook.objects.intent import Hold, Pin, Split
 from webhook.projection.deployment import project_hold, projected_deployment
+from webhook.projection.diff import diff
 from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.service import projected_service
 from webhook.projection.template import Stable
@@ -203,7 +203,7 @@ class Actuator:
             "path": "/metadata/resourceVersion",
             "value": meta["resourceVersion"],
         }
-        changes = jsonpatch.make_patch(made, right).patch
+        changes = diff(made, right)
         log.warning(
             "projection_repaired",
             kind=kind.kind,

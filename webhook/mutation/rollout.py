@@ -89,17 +89,18 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
             return _retried(users, hold)
         return Decision(users=users, hold=hold)
     policy = world.policy_for(request.namespace, users)
+    users = write(users, _TEMPLATE, asked)
     if hold is not None:
         return _superseded(users, hold, request, policy, now)
     if policy is None:
-        return _unguarded(write(users, _TEMPLATE, asked), request)
+        return _unguarded(users, request)
     return _started(users, old, request, policy, now)
 
 
 def _started(
     users: Object, old: Object, request: Request, policy: Policy, now: datetime
 ) -> Decision:
-    keys = keys_for(users_template(read(users, _TEMPLATE)))
+    keys = keys_for(read(users, _TEMPLATE))
     users = _injected(users, keys, request, policy, now)
     version = keys.annotations[names.VERSION]
     obstacle = _unguardable(users, old)
@@ -141,7 +142,7 @@ def _superseded(
     users: Object, hold: Hold, request: Request, policy: Policy | None, now: datetime
 ) -> Decision:
     """A new template in mid-release: nothing more happens to pods until traffic has moved."""
-    asked = users_template(read(users, _TEMPLATE))
+    asked = read(users, _TEMPLATE)
     stable = stable_of(users)
     keys = keys_for(asked)
     back = stable is not None and stable.revision == keys.annotations[names.REVISION]
@@ -200,8 +201,7 @@ def _injected(
 ) -> Object:
     """The user's Deployment with the version in its template, and who applied it when."""
     known = keys.annotations
-    asked = users_template(read(users, _TEMPLATE))
-    users = write(users, _TEMPLATE, with_keys(asked, keys))
+    users = write(users, _TEMPLATE, with_keys(read(users, _TEMPLATE), keys))
     facts: dict[str, str | None] = {
         names.VERSION: known[names.VERSION],
         names.REVISION: known[names.REVISION],

@@ -33,6 +33,10 @@ class At:
         canary = self.release.spec.strategy.canary
         return canary.steps if canary else ()
 
+    def step(self, status: Status) -> Step | None:
+        """The present step; None after the last one."""
+        return self.steps[status.step] if status.step < len(self.steps) else None
+
     @property
     def replicas(self) -> int:
         """Pods that the user wants, at least one."""
@@ -46,7 +50,7 @@ class At:
 
 def step_weight(at: At, status: Status) -> int:
     """The weight that the present step asks for, in percent."""
-    step = at.steps[status.step] if status.step < len(at.steps) else None
+    step = at.step(status)
     return step.set_weight if step and step.set_weight is not None else status.weight.asked
 
 
@@ -214,7 +218,7 @@ def lift(_at: At, status: Status) -> Status:
 
 def paused(at: At, status: Status) -> str | None:
     """Why a pause without duration does not end: nobody has approved."""
-    step = at.steps[status.step] if status.step < len(at.steps) else None
+    step = at.step(status)
     endless = step is not None and step.pause is not None and step.pause.duration is None
     if endless and at.release.spec.approve <= status.step:
         return f"step {status.step + 1} waits for approval: set spec.approve to {status.step + 1}"
@@ -223,7 +227,7 @@ def paused(at: At, status: Status) -> str | None:
 
 def pause_over(at: At, status: Status, since: datetime) -> datetime:
     """The end of a pause with a duration; an approval ends it at once."""
-    step = at.steps[status.step] if status.step < len(at.steps) else None
+    step = at.step(status)
     if step is None or step.pause is None or step.pause.duration is None:
         return since
     if at.release.spec.approve > status.step:

@@ -86,9 +86,8 @@ def _by_pods(seen: Observed, status: ReleaseStatus) -> Interruption | None:
         )
     if seen.canary.ready:
         return None
-    turn = Turn.ABORT if status.phase is Phase.PROMOTING else Turn.LOST
-    if turn is Turn.LOST and status.phase is Phase.SCALING:
-        turn = Turn.ABORT
+    between = status.phase in (Phase.SHIFTING, Phase.WAITING)
+    turn = Turn.LOST if between else Turn.ABORT
     return Interruption(turn, "CanaryGone", "no new pod is ready while the version has traffic")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from webhook.admission.diff import diff
+from webhook.projection.diff import diff
 
 keys = st.sampled_from(["", "a", "b", "~", "/", "~1", "a/b", "~0~1", "ключ", "0", "-"]) | st.text(
     max_size=4

@@ -10,13 +10,13 @@ import jsonpatch
 
 from tests.strategies import NAMESPACE, Object
 from webhook import names
-from webhook.admission.diff import diff
 from webhook.mutation.mutate import mutate
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.world import Running
 from webhook.objects.intent import Intent
 from webhook.objects.policy import Policy, PolicySpec
 from webhook.projection.deployment import projected_deployment
+from webhook.projection.diff import diff
 from webhook.projection.fields import annotate
 from webhook.projection.service import projected_service
 from webhook.projection.template import own_keys, users_template

@@ -11,11 +11,11 @@ from projection_fakes import ADA, NOW, POLICY, SLIPWAY, FakeWorld, Server, bare,
 
 from tests.strategies import Object, deployment, deployments, route, routes, service
 from webhook import names
-from webhook.admission.diff import diff
 from webhook.mutation.mutate import mutate
 from webhook.objects.intent import Hold, Intent, Pin, Share, Split
 from webhook.objects.policy import Guardrails
 from webhook.projection.deployment import hold_of
+from webhook.projection.diff import diff
 from webhook.projection.fields import ABSENT, annotate, read, write
 from webhook.projection.template import revision_of, stable_of
 
