@@ -27,7 +27,7 @@ class Connection(web.RequestHandler):
     request takes to arrive, nor how long a client leaves its answers unread: both are here.
     """
 
-    __slots__ = ("_answering", "_clock", "_head_timer", "_limits", "_write_timer")
+    __slots__ = ("_answering", "_clock", "_head_since", "_head_timer", "_limits", "_write_timer")
 
     def __init__(self, server: web.Server, limits: Limits) -> None:
         options: dict[str, Any] = {
@@ -43,6 +43,7 @@ class Connection(web.RequestHandler):
         super().__init__(server, loop=self._clock, **options)
         self._limits = limits
         self._answering = False
+        self._head_since: float | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -54,8 +55,9 @@ class Connection(web.RequestHandler):
         The part of a head that came while the request before it was answered is not counted:
         if nothing follows it, the connection ends as an idle one does.
         """
-        if data and not self._answering and self._head_timer is None:
-            self._head_timer = self._clock.call_later(self._limits.head_seconds, self.force_close)
+        if data and not self._answering and self._head_since is None:
+            self._head_since = self._clock.time()
+            self._watch_head()
         super().data_received(data)
 
     def pause_writing(self) -> None:
@@ -80,8 +82,7 @@ class Connection(web.RequestHandler):
     def began(self) -> None:
         """Note that a request's head is complete."""
         self._answering = True
-        _cancel(self._head_timer)
-        self._head_timer = None
+        self._head_since = None
 
     def ended(self) -> None:
         """Note that the request is answered: what comes now is another head."""
@@ -91,6 +92,22 @@ class Connection(web.RequestHandler):
         """Close at once, whatever is still to be sent."""
         if self.transport is not None:
             self.transport.abort()
+
+    def _watch_head(self) -> None:
+        """Close when a head is late. One timer serves many heads: a new one for each is dear."""
+        if self._head_timer is None:
+            wait = self._limits.head_seconds
+            self._head_timer = self._clock.call_later(wait, self._look_at_head)
+
+    def _look_at_head(self) -> None:
+        self._head_timer = None
+        if self._head_since is None:
+            return
+        left = self._head_since + self._limits.head_seconds - self._clock.time()
+        if left <= 0:
+            self.force_close()
+        else:
+            self._head_timer = self._clock.call_later(left, self._look_at_head)
 
     # From aiohttp
 

@@ -21,11 +21,14 @@ def is_own(request: Request, world: World) -> bool:
     return request.username == world.identity and request.field_manager == names.FIELD_MANAGER
 
 
-def carried(obj: Object, old: Object | None) -> Object:
-    """``obj`` with the stored object's intent, whatever the write said about it."""
+def carried(obj: Object, old: Object | None, keys: frozenset[str] = names.INTENT_KEYS) -> Object:
+    """``obj`` with the stored object's intent, whatever the write said about it.
+
+    ``keys`` are the annotations to carry over, or to take off where they were not stored.
+    """
     kept = annotations(old) if old else {}
     here = annotations(obj)
-    changes = {key: kept.get(key) for key in names.INTENT_KEYS if here.get(key) != kept.get(key)}
+    changes = {key: kept.get(key) for key in keys if here.get(key) != kept.get(key)}
     return annotate(obj, changes)
 
 

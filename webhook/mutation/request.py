@@ -1,13 +1,13 @@
 """What a write asks for, and what becomes of it: the two ends of the pure admission path."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from webhook.objects.raw import Object
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """The parts of an AdmissionReview request that a decision may depend on."""
 
     uid: str
@@ -27,8 +27,7 @@ class Request:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """The answer to one write."""
 
     object: Object
@@ -37,5 +36,5 @@ class Outcome:
     """Why the write is refused, in words for the person who made it; None lets it pass."""
     warnings: tuple[str, ...] = ()
     """Shown by kubectl; the server cuts each to 256 characters."""
-    audit: Mapping[str, str] = field(default_factory=dict)
+    audit: Mapping[str, str] = {}
     """Audit annotations: what was decided."""

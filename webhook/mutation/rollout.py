@@ -1,6 +1,5 @@
 """What a write to a Deployment means for its release: hold it, keep it, try it again."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -31,17 +30,17 @@ from webhook.projection.template import (
 )
 
 _TEMPLATE = ("spec", "template")
+_KEPT = names.INTENT_KEYS | names.FACT_KEYS
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The Deployment as its user wants it (with our facts), and how it is to be held."""
 
     users: Object
     hold: Hold | None
     denied: str | None = None
     warnings: tuple[str, ...] = ()
-    audit: dict[str, str] = field(default_factory=dict)
+    audit: dict[str, str] = {}
 
 
 def mutate_deployment(request: Request, world: World, now: datetime) -> Outcome:
@@ -55,10 +54,9 @@ def mutate_deployment(request: Request, world: World, now: datetime) -> Outcome:
         decision = _updated(request, request.old, world, now)
     if decision.denied:
         return Outcome(object=request.object, denied=decision.denied)
+    shown = template_shown(request.object, request.old) if decision.hold else None
     return Outcome(
-        object=project_hold(
-            decision.users, decision.hold, template_shown(request.object, request.old)
-        ),
+        object=project_hold(decision.users, decision.hold, shown),
         warnings=decision.warnings,
         audit=decision.audit,
     )
@@ -78,7 +76,7 @@ def _created(request: Request, world: World, now: datetime) -> Decision:
 def _updated(request: Request, old: Object, world: World, now: datetime) -> Decision:
     """Keep what is decided; a real change of the template starts a release."""
     users = users_deployment(request.object, old)
-    users = _with_facts_kept(carried(users, old), old)
+    users = carried(users, old, _KEPT)
     users = _policys_pause(users, old)
     asked = users_template(read(users, _TEMPLATE))
     wanted = read(users_deployment(old), _TEMPLATE)
@@ -224,8 +222,3 @@ def _policys_pause(users: Object, old: Object) -> Object:
     if names.HELD_BY not in annotations(users):
         return users
     return write(annotate(users, {names.HELD_BY: None}), ("spec", "paused"), ABSENT)
-
-
-def _with_facts_kept(users: Object, old: Object) -> Object:
-    kept, here = annotations(old), annotations(users)
-    return annotate(users, {k: kept.get(k) for k in names.FACT_KEYS if here.get(k) != kept.get(k)})

@@ -4,9 +4,10 @@ The user's part and ours are told apart by value. The API server fills in defaul
 admission, so a covered field that differs from what we projected was set by this write.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
+
+import orjson
 
 from webhook import names
 from webhook.objects.raw import Object
@@ -28,7 +29,7 @@ def cover(user: Object, values: Values) -> Object:
         ".".join(path): {"user": _plain(read(user, path)), "shown": _plain(value)}
         for path, value in values.items()
     }
-    text = json.dumps(remembered, sort_keys=True, separators=(",", ":"))
+    text = orjson.dumps(remembered, option=orjson.OPT_SORT_KEYS).decode()
     shown = annotate(user, {names.ORIGINAL: text})
     for path, value in values.items():
         shown = write(shown, path, value)
@@ -68,7 +69,7 @@ def _remembered(obj: Object | None) -> Mapping[str, Mapping[str, Any]]:
     if not isinstance(text, str):
         return {}
     try:
-        values = json.loads(text)
+        values = orjson.loads(text)
     except ValueError:
         return {}
     if not isinstance(values, dict):

@@ -62,8 +62,10 @@ def returning(users: Object, hold: Hold | None) -> bool:
     Shown the released template, the Deployment controller takes its ReplicaSet for the new one,
     finds it complete, and deletes the new pods at once, whatever traffic they have.
     """
+    if hold is None or hold.new_pods == 0:
+        return False
     stable = stable_of(users)
-    if hold is None or stable is None or hold.new_pods == 0:
+    if stable is None:
         return False
     return revision_of(users_template(read(users, _TEMPLATE))) == stable.revision
 

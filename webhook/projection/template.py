@@ -10,10 +10,11 @@ import orjson
 
 from webhook import names
 from webhook.objects.raw import Object
-from webhook.projection.fields import ABSENT, annotations, read, write
+from webhook.projection.fields import ABSENT, annotations, read, update
 
 _LABELS = ("metadata", "labels")
 _ANNOTATIONS = ("metadata", "annotations")
+_NOT_LABEL = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -38,19 +39,17 @@ def own_keys(template: Mapping[str, Any]) -> Keys:
 
 def users_template(template: Object) -> Object:
     """``template`` without Slipway's keys; the same object if it has none."""
-    keys = own_keys(template)
-    for path, ours in ((_LABELS, keys.labels), (_ANNOTATIONS, keys.annotations)):
-        for key in ours:
-            template = write(template, (*path, key), ABSENT)
-    return template
+    return _without(template, own_keys(template))
 
 
 def with_keys(users: Object, keys: Keys) -> Object:
     """The user's template with exactly these keys of ours."""
-    for path, ours in ((_LABELS, keys.labels), (_ANNOTATIONS, keys.annotations)):
-        for key, value in ours.items():
-            users = write(users, (*path, key), value)
-    return users
+    return update(update(users, _LABELS, keys.labels), _ANNOTATIONS, keys.annotations)
+
+
+def _without(template: Object, keys: Keys) -> Object:
+    template = update(template, _LABELS, dict.fromkeys(keys.labels, ABSENT))
+    return update(template, _ANNOTATIONS, dict.fromkeys(keys.annotations, ABSENT))
 
 
 def revision_of(users: Mapping[str, Any]) -> str:
@@ -84,8 +83,9 @@ def keys_for(users: Mapping[str, Any]) -> Keys:
 
 def stable_from(template: Object) -> Stable:
     """What to remember of the template that is being replaced."""
-    users = users_template(template)
-    return Stable(revision=revision_of(users), version=version_of(users), keys=own_keys(template))
+    keys = own_keys(template)
+    users = _without(template, keys)
+    return Stable(revision=revision_of(users), version=version_of(users), keys=keys)
 
 
 def stable_of(obj: Object) -> Stable | None:
@@ -101,7 +101,7 @@ def stable_of(obj: Object) -> Stable | None:
 
 def label_value(text: str) -> str:
     """``text`` made a valid label value: at most 63 of ``[A-Za-z0-9._-]``, ends alphanumeric."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:63].strip("._-") or "unknown"
+    return _NOT_LABEL.sub("-", text)[:63].strip("._-") or "unknown"
 
 
 def _tag(image: str) -> str:

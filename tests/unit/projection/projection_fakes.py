@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import jsonpatch
+import msgspec
 
 from tests.strategies import NAMESPACE, Object
 from webhook import names
@@ -113,12 +114,12 @@ class Server:
         before = deepcopy((asked.object, asked.old))
         self.outcome = out = mutate(asked, self.world, NOW)
         assert (asked.object, asked.old) == before, "the request was changed in place"
-        assert mutate(replace(asked, dry_run=True), self.world, NOW) == out
+        assert mutate(msgspec.structs.replace(asked, dry_run=True), self.world, NOW) == out
         if out.denied:
             return
         patched = jsonpatch.apply_patch(asked.object, diff(asked.object, out.object))
         assert patched == out.object
-        again = mutate(replace(asked, object=out.object), self.world, NOW)
+        again = mutate(msgspec.structs.replace(asked, object=out.object), self.world, NOW)
         assert again.object == out.object, "the re-invocation changed something"
         same = mutate(request(out.object, out.object), self.world, NOW)
         assert same.object == out.object, "writing the stored object changed something"
