@@ -32,6 +32,9 @@ GUARDED_BY: Final = "slipway.dev/guarded-by"
 APPLIED_BY: Final = "slipway.dev/applied-by"
 APPLIED_AT: Final = "slipway.dev/applied-at"
 
+DECISIONS: Final = "slipway.dev/decisions"
+"""On a Release: who changed what, noted at admission; nobody else may change it."""
+
 TRACK: Final = "slipway.dev/track"
 TRACK_CANARY: Final = "canary"
 TRACK_STABLE: Final = "stable"

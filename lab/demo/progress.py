@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from webhook.objects.duration import parse_duration
-from webhook.objects.policy import Step
 from webhook.objects.release import Phase, Release
+from webhook.objects.steps import Step
 
 _SETTLING: Final = frozenset({"name", "shift", "repin", "return", "unname", "retreat"})
 """Stages that end some time after their change of traffic is in effect."""

@@ -7,7 +7,6 @@ from typing import Any
 from lab.demo.state import Command, Pod, State, Traffic
 from lab.demo.story import CONTROLLER, Chapter, Share, Story
 from lab.probe import Answer, Report
-from webhook.objects.policy import Canary, Pause, Step, Strategy
 from webhook.objects.policy import Traffic as Times
 from webhook.objects.release import (
     DeploymentRef,
@@ -19,6 +18,8 @@ from webhook.objects.release import (
     StableRef,
     Weight,
 )
+from webhook.objects.steps import Pause, Step
+from webhook.objects.strategy import Canary, Strategy
 
 NOW = 1_800_000_000.0
 STEPS = (Step(set_weight=25), Step(pause=Pause("2s")), Step(set_weight=50), Step(pause=Pause("2s")))

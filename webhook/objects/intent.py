@@ -8,6 +8,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from webhook.objects.steps import HeaderRoute, MirrorRoute
+
 T = TypeVar("T", bound="Intent")
 
 
@@ -44,13 +46,29 @@ class Pin(Intent, frozen=True, kw_only=True):
     hash: str
 
 
-class Share(msgspec.Struct, frozen=True):
+class Sticky(msgspec.Struct, frozen=True):
+    """A cookie that brings a user back to the version which answered first."""
+
+    cookie: str
+    """Its name."""
+    seconds: int
+    """How long the browser keeps it."""
+
+
+class Share(msgspec.Struct, frozen=True, omit_defaults=True):
     """The part of one Service's traffic that goes to its canary Service."""
 
     canary: str
     """Name of the canary Service, in the same namespace as the root Service."""
     weight: int
     """Percent, 0 to 100."""
+    headers: tuple[HeaderRoute, ...] = ()
+    """Requests that go to the canary Service whatever the weight."""
+    mirrors: tuple[MirrorRoute, ...] = ()
+    """Requests of which the canary Service gets a copy."""
+    sticky: Sticky | None = None
+    preview: str = ""
+    """A host name under which everything goes to the canary Service."""
 
 
 class Split(Intent, frozen=True, kw_only=True):

@@ -12,56 +12,31 @@ import msgspec
 
 from webhook.objects.duration import parse_duration
 from webhook.objects.selector import LabelSelector
+from webhook.objects.steps import (
+    AnalysisStep,
+    CanaryScale,
+    HeaderMatch,
+    HeaderRoute,
+    MirrorRoute,
+    Pause,
+    RequestMatch,
+    Step,
+    StringMatch,
+    TemplateRef,
+)
+from webhook.objects.strategy import (
+    BlueGreen,
+    Canary,
+    Nothing,
+    Preview,
+    Promotion,
+    Stickiness,
+    Strategy,
+)
 
 
 class PolicyError(ValueError):
     """A policy's spec can't be read; the message names the field and what would be right."""
-
-
-class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Wait for ``duration``, or, without one, until a person approves."""
-
-    duration: str | None = None
-
-
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """One canary step: exactly one of the fields is set (names as in Argo Rollouts)."""
-
-    set_weight: int | None = None
-    """Share of traffic for the new version, in percent, 0 to 100."""
-    pause: Pause | None = None
-
-    def __post_init__(self) -> None:
-        if (self.set_weight is None) == (self.pause is None):
-            raise ValueError("a step has exactly one of setWeight and pause")
-        if self.set_weight is not None and not 0 <= self.set_weight <= 100:
-            raise ValueError(f"setWeight {self.set_weight} is not between 0 and 100")
-        if self.pause is not None and self.pause.duration is not None:
-            parse_duration(self.pause.duration)
-
-
-DEFAULT_STEPS = (Step(set_weight=10), Step(set_weight=25), Step(set_weight=50))
-
-
-class Canary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Traffic in steps; after the last one the release is promoted."""
-
-    steps: tuple[Step, ...] = DEFAULT_STEPS
-
-
-class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An object without fields: its presence is the choice."""
-
-
-class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A union: exactly one of ``canary`` and ``none``."""
-
-    canary: Canary | None = None
-    none: Nothing | None = None
-
-    def __post_init__(self) -> None:
-        if (self.canary is None) == (self.none is None):
-            raise ValueError("strategy has exactly one of canary and none")
 
 
 class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +64,26 @@ class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
 
     on_unguardable: Literal["Allow", "Deny"] = "Allow"
     """A change that can't be held (Recreate): let it pass with a warning, or refuse it."""
+    on_shared_service: Literal["Allow", "Deny"] = "Allow"
+    """A Service that also serves other workloads' pods can't be pinned: let new pods have its
+    requests as soon as they are ready, or end the release before there are any."""
+
+
+class RollbackWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Going back to one of the last released revisions takes no steps and no analysis."""
+
+    revisions: int = 0
+
+    def __post_init__(self) -> None:
+        if self.revisions < 0:
+            raise ValueError("rollbackWindow.revisions is below 0")
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Whether ConfigMaps and Secrets that a template uses are a part of its version."""
+
+    guard: bool = False
+    """True: a change of their contents starts a release; pods of a version keep what it had."""
 
 
 class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -97,6 +92,10 @@ class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     match: Match = Match()
     strategy: Strategy = Strategy(canary=Canary())
     traffic: Traffic = Traffic()
+    promotion: Promotion = "Automatic"
+    """Whether the move to all users waits for an approval, in any strategy."""
+    rollback_window: RollbackWindow = RollbackWindow()
+    config: Config = Config()
     analysis: Nothing = Nothing()
     guardrails: Guardrails = Guardrails()
     progress_deadline: str | None = None
@@ -149,6 +148,8 @@ def _explain(message: str) -> str:
 
 def _field_names() -> list[str]:
     structs = (
-        PolicySpec, Match, Strategy, Canary, Step, Pause, Traffic, Guardrails, LabelSelector
+        PolicySpec, Match, Strategy, Canary, BlueGreen, Preview, Stickiness, Step, Pause,
+        CanaryScale, HeaderRoute, HeaderMatch, StringMatch, MirrorRoute, RequestMatch,
+        AnalysisStep, TemplateRef, Traffic, Guardrails, RollbackWindow, Config, LabelSelector,
     )  # fmt: skip
     return sorted({f.encode_name for s in structs for f in msgspec.structs.fields(s)})

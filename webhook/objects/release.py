@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from webhook.objects.policy import Strategy, Traffic
+from webhook import names
+from webhook.objects.policy import Traffic
+from webhook.objects.steps import HeaderRoute, MirrorRoute
+from webhook.objects.strategy import Promotion, Strategy
 
 
 class Phase(StrEnum):
@@ -61,8 +64,29 @@ class StableRef(_Camel, frozen=True):
     revision: str
 
 
+class Result(_Camel, frozen=True):
+    """What an analysis of one step came to, as its runner or a pipeline writes it down."""
+
+    name: str
+    """The template that the step names, or ``pre-promotion`` and ``post-promotion``'s."""
+    step: int
+    """Index of the step that waits for it, from 0."""
+    phase: Literal["Running", "Successful", "Failed", "Inconclusive", "Error"]
+    message: str = ""
+
+
+class Decision(_Camel, frozen=True):
+    """Who changed a field that people may change, noted at admission from ``userInfo``."""
+
+    field: str
+    value: Any
+    user: str
+    at: str
+    """RFC 3339."""
+
+
 class ReleaseSpec(_Camel, frozen=True):
-    """The resolved plan as a snapshot, and the three fields that people may change."""
+    """The resolved plan as a snapshot, and the fields that people may change."""
 
     deployment: DeploymentRef
     policy: PolicyRef
@@ -74,10 +98,19 @@ class ReleaseSpec(_Camel, frozen=True):
     strategy: Strategy
     traffic: Traffic
     progress_deadline_seconds: int
+    promotion: Promotion = "Automatic"
+    on_shared_service: Literal["Allow", "Deny"] = "Allow"
     paused: bool = False
     abort: bool = False
     approve: int = 0
     """How many steps are approved: a pause without duration at step i ends at i + 1."""
+    skip: int = 0
+    """How many steps are not waited for: those with an index below it are passed at once."""
+    promote: bool = False
+    """Pass every step, pause and analysis that is left."""
+    retry: bool = False
+    """Of an aborted Release: try its version again."""
+    results: tuple[Result, ...] = ()
 
 
 class Weight(_Camel, frozen=True):
@@ -95,6 +128,15 @@ class Condition(_Camel, frozen=True):
     reason: str
     message: str
     last_transition_time: datetime
+
+
+class Routing(_Camel, frozen=True):
+    """What routes send to the canary Services beside the weight."""
+
+    headers: tuple[HeaderRoute, ...] = ()
+    mirrors: tuple[MirrorRoute, ...] = ()
+    preview: str = ""
+    """A host name."""
 
 
 class SharedOut(_Camel, frozen=True):
@@ -117,6 +159,7 @@ class ReleaseStatus(_Camel, frozen=True):
     """Share of traffic that the new version was granted, in percent."""
     split: int | None = None
     """Percent that routes send to the canary Services; absent while routes are the user's own."""
+    routing: Routing = Routing()
     hold: str = ""
     """``Gate``, ``Step``, ``Halt``, ``Aborted``, or empty once the hold is lifted."""
     canary_hash: str = ""
@@ -145,6 +188,8 @@ class ReleaseStatus(_Camel, frozen=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     conditions: tuple[Condition, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    """Who approved, paused, skipped, promoted or aborted, and when."""
     observed_generation: int = 0
 
 
@@ -156,6 +201,7 @@ class Release(msgspec.Struct, frozen=True):
     spec: ReleaseSpec
     status: ReleaseStatus
     generation: int = 0
+    decisions: tuple[Decision, ...] = ()
 
 
 def read_release(obj: Mapping[str, Any]) -> Release:
@@ -167,4 +213,14 @@ def read_release(obj: Mapping[str, Any]) -> Release:
         spec=msgspec.convert(obj.get("spec"), ReleaseSpec),
         status=msgspec.convert(obj.get("status") or {}, ReleaseStatus),
         generation=meta.get("generation", 0),
+        decisions=read_decisions(meta.get("annotations") or {}),
     )
+
+
+def read_decisions(annotations: Mapping[str, Any]) -> tuple[Decision, ...]:
+    """What admission noted of people's changes; empty where nothing readable is noted."""
+    text = annotations.get(names.DECISIONS)
+    try:
+        return msgspec.json.decode(text, type=tuple[Decision, ...]) if text else ()
+    except (msgspec.DecodeError, TypeError):
+        return ()

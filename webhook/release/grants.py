@@ -11,8 +11,8 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from webhook.objects.duration import parse_duration
-from webhook.objects.policy import Step
 from webhook.objects.release import Phase, Release, ReleaseStatus, SharedOut, Weight
+from webhook.objects.steps import Step
 from webhook.release import checks
 from webhook.release.observed import Observed
 

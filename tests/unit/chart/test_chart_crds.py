@@ -81,8 +81,11 @@ def test_the_smallest_policy_is_complete() -> None:
     expected = {
         "match": {"namespaceSelector": {}, "objectSelector": {}},
         "traffic": {"settle": "5s", "drain": "30s"},
+        "promotion": "Automatic",
+        "rollbackWindow": {"revisions": 0},
+        "config": {"guard": False},
         "analysis": {},
-        "guardrails": {"onUnguardable": "Allow"},
+        "guardrails": {"onUnguardable": "Allow", "onSharedService": "Allow"},
         "revisionHistoryLimit": 10,
     }
     smallest: list[dict[str, Any]] = [{"spec": {}}, {}]
@@ -132,7 +135,8 @@ def test_only_the_fields_for_people_can_change_in_a_release() -> None:
             rule["rule"] == "self == oldSelf" for rule in child.get("x-kubernetes-validations", ())
         )
     }
-    assert set(spec("Release")) - frozen == {"paused", "abort", "approve"}
+    people = {"paused", "abort", "approve", "skip", "promote", "retry", "results"}
+    assert set(spec("Release")) - frozen == people
     presence = schema("Release")["properties"]["spec"]["x-kubernetes-validations"][0]["rule"]
     optional = frozen - set(schema("Release")["properties"]["spec"]["required"])
     assert {

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from webhook.objects.duration import format_duration, parse_duration
 from webhook.objects.intent import Hold, Intent, Pin, Share, Split, read_intent
-from webhook.objects.policy import DEFAULT_STEPS, Canary, PolicyError, Step, Strategy, read_policy
+from webhook.objects.policy import PolicyError, read_policy
 from webhook.objects.release import Phase, read_release
 from webhook.objects.selector import LabelSelector, Requirement, selects
+from webhook.objects.steps import Step
+from webhook.objects.strategy import DEFAULT_STEPS, Canary, Strategy
 
 # Durations
 

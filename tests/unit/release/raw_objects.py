@@ -9,7 +9,7 @@ import msgspec
 from tests.strategies import NAMESPACE, Object, deployment, template
 from webhook import names
 from webhook.objects.intent import Hold
-from webhook.objects.policy import Canary, Strategy, Traffic
+from webhook.objects.policy import Traffic
 from webhook.objects.release import (
     DeploymentRef,
     Phase,
@@ -19,6 +19,7 @@ from webhook.objects.release import (
     ReleaseStatus,
     StableRef,
 )
+from webhook.objects.strategy import Canary, Strategy
 from webhook.projection.deployment import project_hold
 from webhook.projection.fields import annotate
 from webhook.projection.template import stable_from

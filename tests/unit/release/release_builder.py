@@ -12,16 +12,10 @@ from native import ReplicaSet
 from rules import Rules
 
 from webhook.objects.duration import format_duration
-from webhook.objects.policy import (
-    Canary,
-    Pause,
-    Policy,
-    PolicySpec,
-    Step,
-    Strategy,
-    Traffic,
-)
+from webhook.objects.policy import Policy, PolicySpec, Traffic
 from webhook.objects.release import Phase, Release, ReleaseStatus
+from webhook.objects.steps import Pause, Step
+from webhook.objects.strategy import Canary, Strategy
 from webhook.release.actions import Action, Plan
 from webhook.release.observed import RouteRef
 from webhook.release.plan import plan
