@@ -44,6 +44,8 @@ class Pin(Intent, frozen=True, kw_only=True):
     """Which ReplicaSet's pods a Service selects, by ``pod-template-hash``."""
 
     hash: str
+    fenced: bool = False
+    """Of these only the pods that are labelled as stable, so that single ones can leave."""
 
 
 class Sticky(msgspec.Struct, frozen=True):

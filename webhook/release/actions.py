@@ -36,10 +36,12 @@ class DeleteRelease:
 
 @dataclass(frozen=True, slots=True)
 class SetHold:
-    """Hold the Deployment so that exactly ``surge`` new pods exist (none for ``Gate``)."""
+    """Hold the Deployment at ``surge + unavailable`` new pods (none for ``Gate``)."""
 
     mode: Literal["Gate", "Step", "Halt"]
     surge: int = 0
+    unavailable: int = 0
+    """So many of the stable pods go."""
     aborted: bool = False
 
 
@@ -61,6 +63,8 @@ class SetPin:
 
     service: str
     hash: str | None
+    fenced: bool = False
+    """Of these pods only those that are labelled as stable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ class LabelPod:
 
     pod: str
     track: str | None
+    first_to_go: bool | None = None
+    """Mark it as the first that its ReplicaSet ends, or take the mark away; None: as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What must be seen before a stage may end: each check gives the reason why not, or None."""
 
+from webhook import names
 from webhook.objects.release import ReleaseStatus
 from webhook.release.converge import outgoing
 from webhook.release.observed import Observed
@@ -15,7 +16,10 @@ def roots_reach(seen: Observed, hash_: str) -> str | None:
             continue
         if root.endpoints - side.all:
             return f"Service {root.name} still offers pods of another version"
-        if side.ready - root.endpoints:
+        leaving = {pod.uid for pod in side.pods if pod.track == names.TRACK_RETIRING}
+        if root.endpoints & leaving:
+            return f"Service {root.name} still offers pods that make room"
+        if side.ready - leaving - root.endpoints:
             return f"Service {root.name} does not offer every ready pod yet"
     return None
 
@@ -35,6 +39,8 @@ def canary_ready(seen: Observed, status: ReleaseStatus) -> str | None:
     deployment = seen.deployment
     if deployment.paused_by_user:
         return "the Deployment is paused by its user; kubectl rollout resume goes on"
+    if status.canary_replicas == 0:
+        return None
     if seen.canary is None:
         return "the Deployment controller has not made the new ReplicaSet yet"
     ready = len(seen.canary.ready)
