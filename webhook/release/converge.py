@@ -13,6 +13,7 @@ from webhook.release import program
 from webhook.release.actions import (
     Action,
     DeleteCanary,
+    DeleteReplicaSet,
     ExposeCanary,
     LabelPod,
     LiftHold,
@@ -75,15 +76,15 @@ def moved_on(seen: Observed, release: Release) -> bool:
 def _pins(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     for root in seen.roots:
         wanted = None if root.shared else status.root_hash or None
-        fenced = wanted is not None and status.fenced and _labelled(seen)
+        # The label first: a Service that asks for it before any pod has it is empty.
+        fenced = status.fenced and not root.shared and (root.fenced or _labelled(seen))
         if (root.pin, root.fenced) != (wanted, fenced) or not root.projected:
             yield SetPin(root.name, wanted, fenced)
 
 
 def _labelled(seen: Observed) -> bool:
-    """Whether a Service that asks for the label would offer any stable pod."""
-    pods = seen.stable.pods if seen.stable else ()
-    return any(pod.ready and pod.track == names.TRACK_STABLE for pod in pods)
+    pods = [pod for side in (seen.stable, seen.canary) if side for pod in side.pods if pod.ready]
+    return bool(pods) and all(pod.serves for pod in pods)
 
 
 def _canaries(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
@@ -146,6 +147,10 @@ def _same(held: Hold, wanted: SetHold) -> bool:
 
 
 def _withdrawal(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
+    new = seen.canary
+    over = new is not None and not new.wanted and all(pod.terminating for pod in new.pods)
+    if new and over and status.hold == "Aborted":
+        yield DeleteReplicaSet(new.name)
     if status.stage == "withdraw":
         for side in outgoing(seen):
             if side.wanted > 0:
@@ -158,20 +163,20 @@ def _labels(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     new = seen.canary
     if not ending and (new is None or not new.pods):
         return
-    retiring = _retiring(seen, status)
+    retiring = frozenset() if ending else _retiring(seen, status)
     for side, track in ((seen.stable, names.TRACK_STABLE), (new, names.TRACK_CANARY)):
         for pod in side.pods if side else ():
-            wanted = None if ending else track
-            if pod.name in retiring:
-                wanted = names.TRACK_RETIRING
-            if pod.track != wanted and not pod.terminating:
-                marked = names.TRACK_RETIRING in (pod.track, wanted)
-                yield LabelPod(pod.name, wanted, wanted == names.TRACK_RETIRING if marked else None)
+            leaves = pod.name in retiring
+            label = names.TRACK_RETIRING if leaves else None if ending else track
+            serves = status.fenced and not leaves and not ending
+            if (pod.track, pod.serves) != (label, serves) and not pod.terminating:
+                marked = names.TRACK_RETIRING in (pod.track, label)
+                yield LabelPod(pod.name, label, serves, leaves if marked else None)
 
 
 def _retiring(seen: Observed, status: ReleaseStatus) -> frozenset[str]:
     """Stable pods that leave their Services: so many as there are above those that stay."""
-    if not status.retired or seen.stable is None or status.root_hash != seen.stable.hash:
+    if not status.retired or seen.stable is None:
         return frozenset()
     there = [pod for pod in seen.stable.pods if not pod.terminating]
     above = len(there) - (seen.deployment.replicas - status.retired)
