@@ -61,7 +61,10 @@ def canary_reachable(seen: Observed, status: ReleaseStatus) -> str | None:
     if seen.canary is None:
         return "the new ReplicaSet is gone"
     there = {canary.name: canary for canary in seen.canaries}
+    roots = {root.name for root in seen.roots}
     for pair in status.exposed:
+        if pair.root not in roots:
+            continue
         found = there.get(pair.canary)
         if found is None:
             return f"Service {pair.canary} is not there yet"
