@@ -120,8 +120,14 @@ def deployment_view(obj: Object) -> DeploymentView:
         ),
         marked_failed=failed.get("reason") == "ProgressDeadlineExceeded",
         projected=projected_deployment(obj) == obj,
+        replica_failure=_replica_failure(status),
         held_by_policy=names.HELD_BY in annotations(obj),
     )
+
+
+def _replica_failure(status: Mapping[str, Any]) -> str:
+    failure = _condition(status, "ReplicaFailure")
+    return str(failure.get("message", "")) if failure.get("status") == "True" else ""
 
 
 def _sides(
@@ -230,7 +236,18 @@ def pod_view(pod: Object) -> PodView:
         lost_readiness=not is_ready and not terminating and _was_ready(ready, status),
         track=labels(pod).get(names.TRACK),
         serves=labels(pod).get(names.SERVES) == "true",
+        trouble="" if is_ready else _trouble(status),
     )
+
+
+def _trouble(status: Mapping[str, Any]) -> str:
+    """What keeps a pod from getting ready, where Kubernetes says so."""
+    for container in status.get("containerStatuses") or []:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+            return str(waiting["reason"])
+    scheduled = _condition(status, "PodScheduled")
+    return str(scheduled.get("reason", "")) if scheduled.get("status") == "False" else ""
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

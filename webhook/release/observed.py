@@ -23,6 +23,8 @@ class PodView:
     """Value of the label ``slipway.dev/track``."""
     serves: bool = False
     """Fenced Services take it."""
+    trouble: str = ""
+    """Why it does not get ready, as Kubernetes calls it: ``ImagePullBackOff``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class DeploymentView:
     """Its Progressing condition says that the progress deadline was exceeded."""
     projected: bool = True
     """It shows what its hold says; False after a write that passed without the webhook."""
+    replica_failure: str = ""
+    """Why the controllers can't make pods: a quota, an admission webhook."""
     held_by_policy: bool = False
     """The MutatingAdmissionPolicy paused it while no webhook ran."""
 
