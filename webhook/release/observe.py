@@ -72,6 +72,7 @@ def observe(raw: Raw) -> Observed:
         stable=stable,
         canary=canary,
         leftovers=leftovers,
+        younger=_younger(raw, view, stable),
         roots=tuple(
             RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed, r.projected, r.fenced)
             for r in roots
@@ -163,10 +164,27 @@ def _stable_among(replicasets: Iterable[Object], view: DeploymentView) -> Object
     wanted = [
         rs
         for rs in replicasets
-        if rs["spec"].get("replicas", 0) > 0
-        and revision_of(users_template(_template_of(rs))) == view.stable.revision
+        if revision_of(users_template(_template_of(rs))) == view.stable.revision
     ]
-    return max(wanted, key=_native_revision, default=None)
+    return max(
+        wanted,
+        key=lambda rs: (rs["spec"].get("replicas", 0) > 0, _native_revision(rs)),
+        default=None,
+    )
+
+
+def _younger(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[str, ...]:
+    mine = {rs["metadata"]["name"]: rs for rs in raw.replicasets if _owned_by(rs, view.uid)}
+    if stable is None or stable.name not in mine:
+        return ()
+    since = mine[stable.name]["metadata"].get("creationTimestamp", "")
+    return tuple(
+        name
+        for name, rs in sorted(mine.items())
+        if not rs["spec"].get("replicas", 0)
+        and name != stable.name
+        and rs["metadata"].get("creationTimestamp", "") >= since
+    )
 
 
 def _serving(raw: Raw, view: DeploymentView) -> Stable | None:

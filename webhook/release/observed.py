@@ -151,6 +151,8 @@ class Observed:
     """The ReplicaSet of the present template, once the controller has made it."""
     leftovers: tuple[Side, ...] = ()
     """ReplicaSets that are neither and still want or have pods."""
+    younger: tuple[str, ...] = ()
+    """Empty ReplicaSets that were made after the stable one."""
     roots: tuple[RootView, ...] = ()
     canaries: tuple[CanaryView, ...] = ()
     routes: tuple[RouteView, ...] = ()
