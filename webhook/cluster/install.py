@@ -127,6 +127,7 @@ def mutating() -> list[Object]:
             "httproutes",
             _INTENT.format(key="split", also=""),
         ),
+        _webhook("releases", names.GROUP, "releases", None, version="v1alpha1"),
     ]
 
 
@@ -142,10 +143,12 @@ def validating() -> list[Object]:
     return [{"name": "policies.slipway.dev", **_always(), "rules": [rule]}]
 
 
-def _webhook(name: str, group: str, resource: str, condition: str | None) -> Object:
+def _webhook(
+    name: str, group: str, resource: str, condition: str | None, version: str = "v1"
+) -> Object:
     rule = {
         "apiGroups": [group],
-        "apiVersions": ["v1"],
+        "apiVersions": [version],
         "resources": [resource],
         "operations": ["CREATE", "UPDATE"],
         "scope": "Namespaced",
