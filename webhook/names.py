@@ -41,6 +41,9 @@ TRACK_STABLE: Final = "stable"
 TRACK_RETIRING: Final = "retiring"
 """A stable pod that gets no new requests and is the first to go."""
 
+SERVES: Final = "slipway.dev/serves"
+"""Label on pods that a fenced Service takes; its value is ``true``."""
+
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 """Native annotation on pods: a ReplicaSet that shrinks ends the cheapest first."""
 

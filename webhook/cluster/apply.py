@@ -42,6 +42,7 @@ from webhook.release.actions import (
     CreateRelease,
     DeleteCanary,
     DeleteRelease,
+    DeleteReplicaSet,
     ExposeCanary,
     LabelPod,
     LiftHold,
@@ -127,7 +128,8 @@ class Actuator:
                 lifted = {names.HOLD: None, names.STABLE: None}
                 await self._annotate(DEPLOYMENTS, deployment, lifted)
             case SetPin(service=name, hash=hash_, fenced=fenced):
-                pin = Pin(hash=hash_, fenced=fenced, term=self._term).text() if hash_ else None
+                wanted = Pin(hash=hash_ or "", fenced=fenced, term=self._term)
+                pin = wanted.text() if hash_ or fenced else None
                 await self._annotate(
                     SERVICES, self._held(SERVICES, namespace, name), {names.PIN: pin}
                 )
@@ -142,6 +144,9 @@ class Actuator:
                 await self._delete(kind, self._store.table(kind).get(ref.namespace, ref.name))
             case ScaleReplicaSet(name=name, replicas=replicas):
                 await self._scale(namespace, name, replicas)
+            case DeleteReplicaSet(name=name):
+                table = self._table(REPLICASETS, namespace)
+                await self._delete(REPLICASETS, table.get(namespace, name))
             case LabelPod():
                 await self._label(namespace, action)
             case MarkFailed(message=message):
@@ -302,7 +307,8 @@ class Actuator:
         self._table(REPLICASETS, namespace).upsert(made)
 
     async def _label(self, namespace: str, action: LabelPod) -> None:
-        meta: Object = {"labels": {names.TRACK: action.track}}
+        serves = "true" if action.serves else None
+        meta: Object = {"labels": {names.TRACK: action.track, names.SERVES: serves}}
         if action.first_to_go is not None:
             cost = _CHEAPEST if action.first_to_go else None
             meta["annotations"] = {names.DELETION_COST: cost}

@@ -20,7 +20,7 @@ class Running:
     shares: Mapping[str, Share]
     """By root Service: the split that its routes carry now."""
     fenced: bool = False
-    """Of these pods only those that are labelled as stable."""
+    """Of these pods only those that are labelled as serving."""
 
 
 class World(Protocol):

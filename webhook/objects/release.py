@@ -174,7 +174,7 @@ class ReleaseStatus(_Camel, frozen=True):
     retired: int = 0
     """So many stable pods have left, or are leaving, their Services."""
     fenced: bool = False
-    """Services take only pods that are labelled as stable."""
+    """Services take only pods that are labelled as serving."""
     root_hash: str = ""
     """The ReplicaSet that the user's Services are pinned to; empty while they are not."""
     exposed: tuple[SharedOut, ...] = ()

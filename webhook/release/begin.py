@@ -134,7 +134,12 @@ def _leftovers(seen: Observed) -> tuple[Action, ...]:
 def _labels(seen: Observed) -> tuple[Action, ...]:
     """At rest no pod is on a side."""
     sides = [side for side in (seen.stable, seen.canary, *seen.leftovers) if side]
-    pods = [pod for side in sides for pod in side.pods if pod.track and not pod.terminating]
+    pods = [
+        pod
+        for side in sides
+        for pod in side.pods
+        if (pod.track or pod.serves) and not pod.terminating
+    ]
     return tuple(LabelPod(pod.name, None) for pod in pods)
 
 

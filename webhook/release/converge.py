@@ -8,11 +8,12 @@ from typing import Literal
 
 from webhook import names
 from webhook.objects.intent import Hold, Share
-from webhook.objects.release import Phase, Release, ReleaseStatus
+from webhook.objects.release import Phase, Release, ReleaseStatus, SharedOut
 from webhook.release import program
 from webhook.release.actions import (
     Action,
     DeleteCanary,
+    DeleteReplicaSet,
     ExposeCanary,
     LabelPod,
     LiftHold,
@@ -56,9 +57,17 @@ def shares(release: Release, status: ReleaseStatus) -> dict[str, Share]:
     }
 
 
-def _desired(route: RouteView, release: Release, status: ReleaseStatus) -> dict[str, Share]:
-    wanted = shares(release, status)
-    return {root: share for root, share in wanted.items() if root in route.roots}
+def _desired(
+    seen: Observed, route: RouteView, release: Release, status: ReleaseStatus
+) -> dict[str, Share]:
+    """A Service that was deleted has no share: what the user wrote is what the route says."""
+    wanted, there = shares(release, status), {root.name for root in seen.roots}
+    return {root: share for root, share in wanted.items() if root in route.roots & there}
+
+
+def _beside_roots(seen: Observed, status: ReleaseStatus) -> list[SharedOut]:
+    there = {root.name for root in seen.roots}
+    return [pair for pair in status.exposed if pair.root in there]
 
 
 def outgoing(seen: Observed) -> tuple[Side, ...]:
@@ -75,32 +84,32 @@ def moved_on(seen: Observed, release: Release) -> bool:
 def _pins(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     for root in seen.roots:
         wanted = None if root.shared else status.root_hash or None
-        fenced = wanted is not None and status.fenced and _labelled(seen)
+        # The label first: a Service that asks for it before any pod has it is empty.
+        fenced = status.fenced and not root.shared and (root.fenced or _labelled(seen))
         if (root.pin, root.fenced) != (wanted, fenced) or not root.projected:
             yield SetPin(root.name, wanted, fenced)
 
 
 def _labelled(seen: Observed) -> bool:
-    """Whether a Service that asks for the label would offer any stable pod."""
-    pods = seen.stable.pods if seen.stable else ()
-    return any(pod.ready and pod.track == names.TRACK_STABLE for pod in pods)
+    pods = [pod for side in (seen.stable, seen.canary) if side for pod in side.pods if pod.ready]
+    return bool(pods) and all(pod.serves for pod in pods)
 
 
 def _canaries(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     there = {canary.name: canary for canary in seen.canaries}
-    for pair in status.exposed:
+    for pair in _beside_roots(seen, status):
         found = there.get(pair.canary)
         if status.canary_hash and (found is None or found.hash != status.canary_hash):
             yield ExposeCanary(pair.root, pair.canary, status.canary_hash)
     named = {share.canary for route in seen.routes for share in route.shares.values()}
-    kept = {pair.canary for pair in status.exposed}
+    kept = {pair.canary for pair in _beside_roots(seen, status)}
     for name in sorted(there.keys() - kept - named):
         yield DeleteCanary(name)
 
 
 def _splits(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[Action]:
     for route in seen.routes:
-        wanted = _desired(route, release, status)
+        wanted = _desired(seen, route, release, status)
         if route.shares != wanted or not route.projected:
             yield SetSplit(route.ref, wanted)
     for ref in seen.strays:
@@ -146,7 +155,15 @@ def _same(held: Hold, wanted: SetHold) -> bool:
 
 
 def _withdrawal(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
+    new = seen.canary
+    over = new is not None and not new.wanted and all(pod.terminating for pod in new.pods)
+    if new and over and status.hold == "Aborted":
+        yield DeleteReplicaSet(new.name)
     if status.stage == "withdraw":
+        stable, replicas = seen.stable, seen.deployment.replicas
+        if stable and replicas and not stable.wanted:
+            # The native controller would scale up the newest ReplicaSet, which is not this one.
+            yield ScaleReplicaSet(stable.name, replicas)
         for side in outgoing(seen):
             if side.wanted > 0:
                 yield ScaleReplicaSet(side.name, 0)
@@ -158,20 +175,20 @@ def _labels(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     new = seen.canary
     if not ending and (new is None or not new.pods):
         return
-    retiring = _retiring(seen, status)
+    retiring = frozenset() if ending else _retiring(seen, status)
     for side, track in ((seen.stable, names.TRACK_STABLE), (new, names.TRACK_CANARY)):
         for pod in side.pods if side else ():
-            wanted = None if ending else track
-            if pod.name in retiring:
-                wanted = names.TRACK_RETIRING
-            if pod.track != wanted and not pod.terminating:
-                marked = names.TRACK_RETIRING in (pod.track, wanted)
-                yield LabelPod(pod.name, wanted, wanted == names.TRACK_RETIRING if marked else None)
+            leaves = pod.name in retiring
+            label = names.TRACK_RETIRING if leaves else None if ending else track
+            serves = status.fenced and not leaves and not ending
+            if (pod.track, pod.serves) != (label, serves) and not pod.terminating:
+                marked = names.TRACK_RETIRING in (pod.track, label)
+                yield LabelPod(pod.name, label, serves, leaves if marked else None)
 
 
 def _retiring(seen: Observed, status: ReleaseStatus) -> frozenset[str]:
     """Stable pods that leave their Services: so many as there are above those that stay."""
-    if not status.retired or seen.stable is None or status.root_hash != seen.stable.hash:
+    if not status.retired or seen.stable is None:
         return frozenset()
     there = [pod for pod in seen.stable.pods if not pod.terminating]
     above = len(there) - (seen.deployment.replicas - status.retired)

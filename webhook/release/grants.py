@@ -38,7 +38,7 @@ def protect(at: At, status: Status) -> Status:
 
 
 def fence(_at: At, status: Status) -> Status:
-    """Services take only pods that are labelled as stable, so that single ones can leave."""
+    """Services take only pods that are labelled as serving, so that single ones can leave."""
     return replace(status, fenced=True)
 
 

@@ -21,6 +21,8 @@ class PodView:
     """It was ready once, still runs, and is not ready any more."""
     track: str | None
     """Value of the label ``slipway.dev/track``."""
+    serves: bool = False
+    """Fenced Services take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class RootView:
     projected: bool = True
     """It shows what its pin says."""
     fenced: bool = False
-    """Of the pods that it is pinned to, it takes only those that are labelled as stable."""
+    """Of the pods that it is pinned to, it takes only those that are labelled as serving."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ def _named(_at: At, status: Status) -> bool:
 
 
 def _shrinks(at: At, status: Status) -> bool:
-    """Stable pods have to make room, and can leave their Services one by one."""
-    return status.split is not None and at.room(status)[1] > status.retired
+    """Stable pods have to make room for new ones."""
+    return at.room(status)[1] > status.retired
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class Stage:
 
 _FENCE: Final = Stage(
     "fence",
-    "Services take only labelled stable pods",
+    "Services take only pods that are labelled as serving",
     enter=grants.fence,
-    lacks=waits.pinned,
+    lacks=waits.offered,
     until=waits.settled,
     applies=lambda at, s: _shrinks(at, s) and not s.fenced,
 )
@@ -69,7 +69,7 @@ _RETIRE: Final = Stage(
     "retire",
     "stable pods that make room leave their Services, and drain",
     enter=grants.retire,
-    lacks=waits.pinned,
+    lacks=waits.offered,
     until=waits.settled_and_drained,
     applies=_shrinks,
 )

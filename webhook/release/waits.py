@@ -117,6 +117,11 @@ def shifted(at: At, status: Status) -> str | None:
     """Why the weight is not in effect: routes first, Services where there are none."""
     if status.split is not None:
         return checks.routes_programmed(at.seen, status)
+    return offered(at, status)
+
+
+def offered(at: At, status: Status) -> str | None:
+    """Why the Services do not offer just the pods that they should."""
     if status.root_hash:
         return checks.roots_reach(at.seen, status.root_hash)
     return checks.roots_offer_both(at.seen)

@@ -45,7 +45,7 @@ class Service:
     fenced: bool = False
 
     def selects(self, pod: Pod) -> bool:
-        let_in = not self.fenced or pod.track == "stable"
+        let_in = not self.fenced or pod.serves
         return self.hash in (None, pod.hash) and let_in
 
 
@@ -196,7 +196,9 @@ class Cluster:
 
     def _side(self, rs: ReplicaSet) -> Side:
         views = tuple(
-            PodView(p.name, p.name, p.ready(self.now), p.gone_at is not None, p.lost, p.track)
+            PodView(
+                p.name, p.name, p.ready(self.now), p.gone_at is not None, p.lost, p.track, p.serves
+            )
             for p in rs.pods
         )
         return Side(name=f"web-{rs.hash}", hash=rs.hash, wanted=rs.wanted, pods=views)
@@ -227,7 +229,7 @@ class Cluster:
 
     # What the engine does
 
-    def perform(self, action: act.Action) -> None:  # noqa: C901 one row an action
+    def perform(self, action: act.Action) -> None:  # noqa: C901, PLR0912 one row an action
         """Make one action true."""
         self.log.append((self.now, action))
         match action:
@@ -247,10 +249,13 @@ class Cluster:
                 self.marked_failed = True
             case act.ScaleReplicaSet(name=name, replicas=replicas):
                 self.replicasets[name.removeprefix("web-")].wanted = replicas
-            case act.LabelPod(pod=name, track=track, first_to_go=first):
+            case act.DeleteReplicaSet(name=name):
+                gone = self.replicasets.pop(name.removeprefix("web-"))
+                assert all(p.gone_at for p in gone.pods), "pods that nobody ended"
+            case act.LabelPod(pod=name, track=track, serves=serves, first_to_go=first):
                 for pod in self.pods():
                     if pod.name == name:
-                        pod.track, pod.first_to_go = track, bool(first)
+                        pod.track, pod.serves, pod.first_to_go = track, serves, bool(first)
             case _:
                 self._perform_on_traffic(action)
 

@@ -30,6 +30,7 @@ class Pod:
     """Set while it is terminating."""
     lost: bool = False
     track: str | None = None
+    serves: bool = False
     first_to_go: bool = False
     served_at: datetime | None = None
     """When traffic may last have reached it."""

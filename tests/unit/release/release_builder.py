@@ -243,10 +243,8 @@ class Story:
     def answer(self, phase: str, name: str | None = None) -> None:
         """Every analysis of the present step, or one, comes to a result."""
         release, index = self.release, self.status.step
-        steps = steps_of(release.spec)
-        asked = (
-            steps[index].analysis if index < len(steps) else post_promotion(release.spec.strategy)
-        )
+        steps, after = steps_of(release.spec), post_promotion(release.spec.strategy)
+        asked = steps[index].analysis if index < len(steps) else after
         results = tuple(
             Result(template.template_name, index, phase)
             for template in (asked.templates if asked else ())

@@ -1,4 +1,4 @@
-"""What each strategy does when nothing comes in between: steps of every kind, blue-green, budget."""
+"""What each strategy does when nothing comes in between."""
 
 import pytest
 from msgspec.structs import replace
