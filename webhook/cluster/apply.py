@@ -31,7 +31,12 @@ from webhook.cluster.kinds import (
 from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.store import Store
 from webhook.objects.intent import Hold, Pin, Split
-from webhook.projection.deployment import project_hold, projected_deployment
+from webhook.projection.deployment import (
+    hold_of,
+    project_hold,
+    projected_deployment,
+    users_deployment,
+)
 from webhook.projection.diff import diff
 from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.service import projected_service
@@ -164,6 +169,23 @@ class Actuator:
         """Leave in a route only the shares that a Deployment is behind."""
         split = replace(left, term=self._term).text() if left else None
         await self._annotate(HTTPROUTES, route, {names.SPLIT: split})
+
+    async def leave_paused(self, deployment: Object) -> None:
+        """Make the pause of an aborted Deployment its user's own, and take all intent away.
+
+        What is remembered says so, so that the pause stays whoever projects this write.
+        """
+        self._check()
+        hold = hold_of(deployment)
+        users = write(users_deployment(deployment), ("spec", "paused"), True)
+        remembered = annotations(project_hold(users, hold)).get(names.ORIGINAL)
+        keys = (names.HOLD, names.STABLE, names.HELD_BY)
+        changes = {**dict.fromkeys(keys), names.ORIGINAL: remembered}
+        await self._annotate(DEPLOYMENTS, deployment, changes)
+
+    def _check(self) -> None:
+        if not self._leads.leading:
+            raise LeadershipLost("the Lease ran out")
 
     def _taken_up(self, deployment: Object, stable: Stable) -> dict[str, str | None]:
         """The hold, and that the pause which is there already is not the user's."""
