@@ -62,12 +62,20 @@ async def detach(
 ) -> None:
     """Take everything back; runs until nothing is left, or until it is cancelled."""
     working = asyncio.create_task(reconciler.run())
+
+    async def finish() -> None:
+        await _at_rest(reconciler, store, _LOOK)
+        await install.unguard(client, configuration, admission_policy)
+        await _at_rest(reconciler, store, _QUIET)
+        await _settle_aborted(store, actuator)
+        while left := await remains(client, store):
+            log.info("waiting", left=left)
+            await asyncio.sleep(1)
+
     patiently = AsyncRetrying(
         retry=retry_if_exception_type(_PASSING), wait=wait_fixed(1), reraise=True
     )
-    finishing = asyncio.create_task(
-        patiently(_finish, client, store, reconciler, actuator, configuration, admission_policy)
-    )
+    finishing: asyncio.Task[None] = asyncio.create_task(patiently(finish))
     try:
         await asyncio.wait({working, finishing}, return_when=asyncio.FIRST_COMPLETED)
         (working if working.done() else finishing).result()
@@ -77,26 +85,14 @@ async def detach(
         await asyncio.wait({working, finishing})
 
 
-async def _finish(
-    client: Client,
-    store: Store,
-    reconciler: Reconciler,
-    actuator: Actuator,
-    configuration: str,
-    admission_policy: str,
-) -> None:
-    await _at_rest(reconciler, store, _LOOK)
-    await install.unguard(client, configuration, admission_policy)
-    await _at_rest(reconciler, store, _QUIET)
+async def _settle_aborted(store: Store, actuator: Actuator) -> None:
+    """A version that failed is not released by taking Slipway away: it stays paused."""
     for deployment in store.table(DEPLOYMENTS).all():
         hold = hold_of(deployment)
         if hold and hold.aborted:
-            meta = deployment["metadata"]
             await actuator.leave_paused(deployment)
+            meta = deployment["metadata"]
             log.warning("left_paused", namespace=meta["namespace"], deployment=meta["name"])
-    while left := await remains(client, store):
-        log.info("waiting", left=left)
-        await asyncio.sleep(1)
 
 
 async def _at_rest(reconciler: Reconciler, store: Store, quiet: float) -> None:
