@@ -32,10 +32,9 @@ from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.store import Store
 from webhook.objects.intent import Hold, Pin, Split
 from webhook.projection.deployment import (
-    hold_of,
     project_hold,
     projected_deployment,
-    users_deployment,
+    with_users_pause,
 )
 from webhook.projection.diff import diff
 from webhook.projection.fields import ABSENT, annotations, labels, write
@@ -171,21 +170,20 @@ class Actuator:
         await self._annotate(HTTPROUTES, route, {names.SPLIT: split})
 
     async def leave_paused(self, deployment: Object) -> None:
-        """Make the pause of an aborted Deployment its user's own, and take all intent away.
+        """End an aborted Deployment's hold; it stays paused, as if its user had done it.
 
-        What is remembered says so, so that the pause stays whoever projects this write.
+        In two writes: what is lifted gives back what is stored, also where the API server asks
+        the webhook twice about one write.
         """
-        self._check()
-        hold = hold_of(deployment)
-        users = write(users_deployment(deployment), ("spec", "paused"), True)
-        remembered = annotations(project_hold(users, hold)).get(names.ORIGINAL)
-        keys = (names.HOLD, names.STABLE, names.HELD_BY)
-        changes = {**dict.fromkeys(keys), names.ORIGINAL: remembered}
-        await self._annotate(DEPLOYMENTS, deployment, changes)
-
-    def _check(self) -> None:
         if not self._leads.leading:
-            raise LeadershipLost("the Lease ran out")
+            raise LeadershipLost("leave_paused")
+        await self._annotate(
+            DEPLOYMENTS, deployment, {names.ORIGINAL: with_users_pause(deployment)}
+        )
+        meta = deployment["metadata"]
+        paused = self._held(DEPLOYMENTS, meta["namespace"], meta["name"])
+        lifted = dict.fromkeys((names.HOLD, names.STABLE, names.HELD_BY))
+        await self._annotate(DEPLOYMENTS, paused, lifted)
 
     def _taken_up(self, deployment: Object, stable: Stable) -> dict[str, str | None]:
         """The hold, and that the pause which is there already is not the user's."""
