@@ -81,15 +81,14 @@ def test_slipway_uninstalled_in_mid_release_leaves_nothing_held_pinned_or_split(
 ) -> None:
     """`helm uninstall` at 25 % under load: no request fails, and the rollout ends natively."""
     shop = scene(kind, container=GRACEFUL)
-    before = users_part(shop.lab.get(shop.route["kind"].lower() + "s", "web", shop.namespace))
+    before = users_part(shop.lab.get(kind, "web", shop.namespace))
     shop.apply("v2")
     sight = shop.wait_for_weight("v2", 25)
     said = uninstalled()
     assert "detached" in said, said
     shop.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     assert_nothing_left(shop)
-    after = users_part(shop.lab.get(shop.route["kind"].lower() + "s", "web", shop.namespace))
-    assert after == before
+    assert users_part(shop.lab.get(kind, "web", shop.namespace)) == before
     deployment = shop.deployment()
     assert "paused" not in deployment["spec"]
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == "25%"
