@@ -113,6 +113,8 @@ def test_an_aborted_version_is_not_released_by_an_uninstall(
     assert_nothing_left(shop)
     assert shop.deployment()["spec"]["paused"] is True
     assert shop.pods() == {"v1": 4}
+    status = shop.kubectl("rollout", "status", "deployment/web", "--timeout=20s", check=False)
+    assert "exceeded its progress deadline" in status.stderr
     shop.apply("v1")
     shop.kubectl("rollout", "resume", "deployment/web")
     shop.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
