@@ -128,14 +128,17 @@ async def run_both(config: RunConfig) -> None:
 
 
 async def run_detach(config: DetachConfig) -> None:
-    """Take Slipway out of the cluster; raises NotDetached with what is left when time is up."""
+    """Take Slipway out of the cluster; raises NotDetached with what is left in the end."""
     async with _cluster(config.common) as (client, store):
         namespace = config.common.namespace
         if config.reconciler:
             await install.stop_deployment(client, namespace, config.reconciler)
         await follow_cluster(store, _RECONCILER_KINDS, _SYNC)
 
+        done = False
+
         async def work(reconciler: Reconciler, actuator: Actuator) -> None:
+            nonlocal done
             await detach(
                 client,
                 store,
@@ -144,12 +147,16 @@ async def run_detach(config: DetachConfig) -> None:
                 configuration=config.webhook_configuration,
                 admission_policy=config.admission_policy,
             )
+            done = True
 
-        try:
+        async def in_time() -> None:
             async with asyncio.timeout(config.timeout):
                 await _campaign(client, store, config.common, config.lease, work, detaching=True)
-        except TimeoutError:
-            raise NotDetached(await remains(client, store), config.timeout) from None
+
+        with suppress(TimeoutError):
+            await _until_stopped(in_time())
+        if not done:
+            raise NotDetached(await remains(client, store))
         log.info("detached")
 
 

@@ -46,9 +46,9 @@ _INTENT: Final = (names.HOLD, names.PIN, names.SPLIT, names.ORIGINAL, names.STAB
 class NotDetached(Exception):
     """Something of Slipway's is left; the message lists it."""
 
-    def __init__(self, left: Sequence[str], seconds: float) -> None:
-        what = "\n  ".join(left) or "Slipway's Lease, which another reconciler holds"
-        super().__init__(f"not detached after {seconds:g} s; this is left:\n  {what}")
+    def __init__(self, left: Sequence[str]) -> None:
+        what = "\n  ".join(left) or "Slipway's Lease, which another reconciler may hold"
+        super().__init__(f"not detached in time; this is left:\n  {what}")
 
 
 async def detach(

@@ -1,7 +1,6 @@
 """`slipway detach` against a fake API server: what it takes away, and in which order."""
 
 import copy
-import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -172,13 +171,12 @@ async def test_while_another_reconciler_holds_the_lease_nothing_is_touched(
         "slipway-system",
         spec={"holderIdentity": "other", "leaseDurationSeconds": 60, "leaseTransitions": 4},
     )
-    with pytest.raises(NotDetached, match="another reconciler holds"):
+    with pytest.raises(NotDetached, match="another reconciler may hold"):
         await run(timeout=1.0)
     assert not api.count("DELETE")
 
 
 def test_the_programs_answer_is_readable_by_a_person() -> None:
     """A list, one line each."""
-    text = str(NotDetached(["Service shop/web: annotation slipway.dev/pin"], 240))
+    text = str(NotDetached(["Service shop/web: annotation slipway.dev/pin"]))
     assert text.splitlines()[1] == "  Service shop/web: annotation slipway.dev/pin"
-    assert json.dumps(text)
