@@ -1,6 +1,8 @@
 """`slipway detach` against a fake API server: what it takes away, and in which order."""
 
+import asyncio
 import copy
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -176,7 +178,28 @@ async def test_while_another_reconciler_holds_the_lease_nothing_is_touched(
     assert not api.count("DELETE")
 
 
-def test_the_programs_answer_is_readable_by_a_person() -> None:
-    """A list, one line each."""
-    text = str(NotDetached(["Service shop/web: annotation slipway.dev/pin"]))
-    assert text.splitlines()[1] == "  Service shop/web: annotation slipway.dev/pin"
+@pytest.mark.parametrize("left", [True, False])
+async def test_the_exit_code_says_whether_anything_is_left(
+    api: FakeApi, tmp_path: Path, left: bool
+) -> None:
+    """As the Job of an uninstall sees it; the list is on stderr, a line each."""
+    if left:
+        api.put(
+            kinds.LEASES,
+            "slipway-reconciler",
+            "slipway-system",
+            spec={"holderIdentity": "other", "leaseDurationSeconds": 60},
+        )
+    path = write_kubeconfig(tmp_path / "kubeconfig", api.url, {"token": "secret"})
+    program = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("slipway"),
+        "detach",
+        f"--kubeconfig={path}",
+        f"--timeout={1 if left else 20}",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(program.communicate(), 60)
+    assert program.returncode == (1 if left else 0), (out, err)
+    said = "not detached in time; this is left:\n  Slipway's Lease" if left else ""
+    assert said in err.decode()
