@@ -6,7 +6,7 @@ import secrets
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -29,13 +29,21 @@ from webhook.cluster.policies import FOLLOWED, Policies
 from webhook.cluster.snapshot import CLUSTER_WIDE
 from webhook.cluster.store import Store
 from webhook.cluster.world import StoreWorld
-from webhook.config import Address, Common, ReconcilerConfig, RunConfig, WebhookConfig
+from webhook.config import (
+    Address,
+    Common,
+    DetachConfig,
+    ReconcilerConfig,
+    RunConfig,
+    WebhookConfig,
+)
 from webhook.mutation.mutate import mutate
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.validate import validate
 from webhook.mutation.world import World
 from webhook.reconciler.active import highest_term
 from webhook.reconciler.counts import count_releases
+from webhook.reconciler.detach import NotDetached, detach, remains
 from webhook.reconciler.loop import Reconciler, follow_cluster
 from webhook.telemetry import metrics
 
@@ -119,17 +127,66 @@ async def run_both(config: RunConfig) -> None:
             await server.stop()
 
 
-async def _lead(client: Client, store: Store, common: Common, lease: str) -> None:
-    instance = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+async def run_detach(config: DetachConfig) -> None:
+    """Take Slipway out of the cluster; raises NotDetached with what is left in the end."""
+    async with _cluster(config.common) as (client, store):
+        namespace = config.common.namespace
+        if config.reconciler:
+            await install.stop_deployment(client, namespace, config.reconciler)
+        await follow_cluster(store, _RECONCILER_KINDS, _SYNC)
 
+        done = False
+
+        async def work(reconciler: Reconciler, actuator: Actuator) -> None:
+            nonlocal done
+            await detach(
+                client,
+                store,
+                reconciler,
+                actuator,
+                configuration=config.webhook_configuration,
+                admission_policy=config.admission_policy,
+            )
+            done = True
+
+        async def in_time() -> None:
+            async with asyncio.timeout(config.timeout):
+                await _campaign(client, store, config.common, config.lease, work, detaching=True)
+
+        with suppress(TimeoutError):
+            await _until_stopped(in_time())
+        if not done:
+            raise NotDetached(await remains(client, store))
+        log.info("detached")
+
+
+async def _lead(client: Client, store: Store, common: Common, lease: str) -> None:
+    async def work(reconciler: Reconciler, _actuator: Actuator) -> None:
+        await reconciler.run()
+
+    await _campaign(client, store, common, lease, work)
+
+
+async def _campaign(
+    client: Client,
+    store: Store,
+    common: Common,
+    lease: str,
+    work: Callable[[Reconciler, Actuator], Awaitable[None]],
+    *,
+    detaching: bool = False,
+) -> None:
+    """Do the work while holding the Lease, until the work ends."""
+    instance = f"{socket.gethostname()}_{secrets.token_hex(4)}"
     elector = LeaseElector(client, common.namespace, lease, instance)
 
-    async def work(term: int) -> None:
+    async def lead(term: int) -> None:
         log.info("leading", term=term)
         actuator = Actuator(client, store, term=term, instance=instance, leads=elector)
-        await Reconciler(client, store, Policies(store), actuator).run()
+        policies = Policies(store)
+        await work(Reconciler(client, store, policies, actuator, detaching=detaching), actuator)
 
-    await elector.run(work, floor=partial(highest_term, store))
+    await elector.run(lead, floor=partial(highest_term, store))
 
 
 def _admission(world: World, ready: Callable[[], tuple[bool, str]]) -> AdmissionServer:

@@ -95,6 +95,16 @@ VALIDATINGWEBHOOKCONFIGURATIONS: Final = Kind(
     "validatingwebhookconfigurations",
     namespaced=False,
 )
+MUTATINGADMISSIONPOLICIES: Final = Kind(
+    ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False
+)
+MUTATINGADMISSIONPOLICYBINDINGS: Final = Kind(
+    ADMISSION,
+    "v1",
+    "MutatingAdmissionPolicyBinding",
+    "mutatingadmissionpolicybindings",
+    namespaced=False,
+)
 CLUSTERRELEASEPOLICIES: Final = Kind(
     names.GROUP, "v1alpha1", "ClusterReleasePolicy", "clusterreleasepolicies", namespaced=False
 )

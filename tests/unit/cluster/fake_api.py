@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonpatch
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -247,6 +248,9 @@ class FakeApi:
                 return web.json_response(status(409, "Conflict"), status=409)
             self.remove(kind, key[1], namespace)
             return web.json_response(status(200, "") | {"status": "Success"})
+        if isinstance(seen.body, list):
+            new = jsonpatch.apply_patch(old, seen.body)
+            return web.json_response(self._store(kind, new, "MODIFIED"))
         new = seen.body if seen.method == "PUT" else merge(old, seen.body)
         wanted = (seen.body.get("metadata") or {}).get("resourceVersion")
         if wanted not in (None, old["metadata"]["resourceVersion"]):

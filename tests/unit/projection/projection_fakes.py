@@ -33,7 +33,12 @@ _PROJECTED = {
     "Service": projected_service,
     "HTTPRoute": httproute.projected,
 }
-_GROUPS = {"Deployment": "apps", "HTTPRoute": "gateway.networking.k8s.io", "Ingress": "x"}
+_GROUPS = {
+    "Deployment": "apps",
+    "HTTPRoute": "gateway.networking.k8s.io",
+    "Ingress": "x",
+    "Release": names.GROUP,
+}
 
 
 @dataclass
