@@ -1,0 +1,390 @@
+"""Config is a version too: what a template shows of its ConfigMaps and Secrets, and back."""
+
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from projection_fakes import POLICY, FakeWorld, Server, note, request
+
+from tests.strategies import Object, deployment
+from webhook import names
+from webhook.mutation.contents import contents_needed
+from webhook.objects.intent import Hold, Snapshots, read_intent
+from webhook.objects.policy import Config
+from webhook.projection.config import (
+    UNCOPIED,
+    Ref,
+    can_be_copied,
+    digest_of,
+    digests_in,
+    live_digest,
+    plain,
+    references,
+    settled,
+    shown,
+    snapshot_name,
+    source_of,
+)
+from webhook.projection.deployment import hold_of, users_deployment
+from webhook.projection.fields import annotate, read
+from webhook.projection.template import revision_of, stable_of, users_template, version_of
+
+GUARDS = msgspec.structs.replace(
+    POLICY, spec=msgspec.structs.replace(POLICY.spec, config=Config(guard=True))
+)
+A, B, C = "a" * 10, "b" * 10, "c" * 10
+WEB, KEY = "ConfigMap/web", "Secret/key"
+
+# Templates
+
+NAMES = st.sampled_from(["web", "web.v1", "app-config", "x" * 253])
+DIGESTS = st.text("0123456789abcdef", min_size=10, max_size=10)
+
+
+@st.composite
+def pods(draw: st.DrawFn) -> Object:
+    """Pod specs that name ConfigMaps and Secrets everywhere where a pod can."""
+    name = lambda: draw(NAMES)  # noqa: E731 a name for each place
+    kinds = {
+        "configMap": lambda: {"configMap": {"name": name(), "optional": True}},
+        "secret": lambda: {"secret": {"secretName": name()}},
+        "emptyDir": lambda: {"emptyDir": {}},
+        "projected": lambda: {
+            "projected": {"sources": [{"configMap": {"name": name()}}, {"secret": {"name": name()}},
+                                      {"serviceAccountToken": {"path": "t"}}]}
+        },
+    }  # fmt: skip
+    variables = {
+        "value": lambda: {"value": "1"},
+        "field": lambda: {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        "configMap": lambda: {"valueFrom": {"configMapKeyRef": {"name": name(), "key": "k"}}},
+        "secret": lambda: {"valueFrom": {"secretKeyRef": {"name": name(), "key": "k"}}},
+    }
+    all_of = {
+        "configMap": lambda: {"prefix": "P_", "configMapRef": {"name": name()}},
+        "secret": lambda: {"secretRef": {"name": name()}},
+    }
+
+    def container() -> Object:
+        made: Object = {"name": "c", "image": "web:v1"}
+        for field, choices in (("env", variables), ("envFrom", all_of)):
+            picked = draw(st.lists(st.sampled_from(sorted(choices)), max_size=3))
+            if picked:
+                made[field] = [{"name": f"n{i}", **choices[p]()} for i, p in enumerate(picked)]
+        return made
+
+    volumes = draw(st.lists(st.sampled_from(sorted(kinds)), max_size=3))
+    spec: Object = {
+        "containers": [container()],
+        "volumes": [{"name": f"v{i}", **kinds[kind]()} for i, kind in enumerate(volumes)],
+        "imagePullSecrets": [{"name": "pull"}],
+    }
+    if draw(st.booleans()):
+        spec["initContainers"] = [container()]
+    return {"metadata": {"labels": {"app": "web"}}, "spec": spec}
+
+
+@settings(deadline=None)
+@given(pods(), st.data())
+def test_the_users_template_is_what_the_inverse_gives(
+    template: Object, data: st.DataObject
+) -> None:
+    """Any choice of snapshots, in any place, comes back value for value; nothing is changed."""
+    before = deepcopy(template)
+    refs = references(template)
+    digests = {str(ref): data.draw(DIGESTS) for ref in refs if data.draw(st.booleans())}
+    made = shown(template, digests)
+    assert template == before
+    assert plain(made) == template
+    assert digests_in(made) == digests
+    assert plain(plain(made)) == plain(made)
+    assert settled(template, made) is made
+    assert settled(made, made) is made
+    assert references(plain(made)) == refs
+    if not digests:
+        assert made is template
+
+
+@settings(deadline=None)
+@given(pods(), DIGESTS, DIGESTS)
+def test_other_contents_are_another_revision(template: Object, one: str, two: str) -> None:
+    """The same manifest is the same revision just as long as its contents are the same."""
+    refs = [str(ref) for ref in references(template)]
+    first = shown(template, dict.fromkeys(refs, one))
+    second = shown(template, dict.fromkeys(refs, two))
+    same = not refs or one == two
+    assert (revision_of(first) == revision_of(second)) is same
+    assert (version_of(first) == version_of(second)) is same
+    assert settled(second, first) is (first if same else second)
+
+
+def test_every_place_of_a_pod_that_names_config_is_found() -> None:
+    """Volumes, projected volumes, env and envFrom, of containers and init containers."""
+    template = configured()
+    template["spec"]["volumes"] = [
+        {"name": "a", "configMap": {"name": "files"}},
+        {"name": "b", "secret": {"secretName": "certs"}},
+        {"name": "c", "projected": {"sources": [{"configMap": {"name": "p"}},
+                                                {"secret": {"name": "q"}}]}},
+    ]  # fmt: skip
+    template["spec"]["initContainers"] = [
+        {"name": "i", "envFrom": [{"configMapRef": {"name": "init"}}]}
+    ]
+    template["spec"]["imagePullSecrets"] = [{"name": "pull"}]
+    assert set(references(template)) == {
+        Ref("ConfigMap", "web"), Ref("Secret", "key"), Ref("ConfigMap", "files"),
+        Ref("Secret", "certs"), Ref("ConfigMap", "p"), Ref("Secret", "q"), Ref("ConfigMap", "init"),
+    }  # fmt: skip
+
+
+@given(NAMES, DIGESTS)
+def test_a_snapshots_name_tells_of_what_it_is_a_copy(name: str, digest: str) -> None:
+    """It is read from the name alone, and no name is too long for the API server."""
+    assert source_of(name) == (name, "")
+    assert source_of(snapshot_name(name, digest)) == (name, digest)
+    assert can_be_copied(name) is (len(snapshot_name(name, digest)) <= 253)
+
+
+def test_a_digest_is_about_contents_alone() -> None:
+    """Labels, versions and the order of keys change nothing; data, binary data and type do."""
+    one = {"metadata": {"name": "web", "resourceVersion": "1"}, "data": {"a": "1", "b": "2"}}
+    two = {"metadata": {"name": "x", "labels": {"a": "b"}}, "data": {"b": "2", "a": "1"}}
+    assert digest_of(one) == digest_of({**two, "immutable": True, "binaryData": {}})
+    others = [{**one, "data": {"a": "1"}}, {**one, "binaryData": {"c": ""}}, {**one, "type": "x"}]
+    assert len({digest_of(each) for each in (one, *others)}) == 4
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"metadata": {"name": "web", "annotations": {names.LIVE: "true"}}},
+        {"metadata": {"name": "t"}, "type": "kubernetes.io/service-account-token"},
+        {"metadata": {"name": "x" * 240}},
+    ],
+)
+def test_some_objects_are_always_read_live(what: Object) -> None:
+    """A person asked for it, the cluster fills it in, or no name is left for a copy."""
+    assert live_digest(what) == UNCOPIED
+    assert digest_of(what)
+
+
+# Admission
+
+
+def configured(image: str = "web:v1") -> Object:
+    """A template whose container reads a ConfigMap and a Secret."""
+    env = [{"configMapRef": {"name": "web"}}, {"secretRef": {"name": "key"}}]
+    return {
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "web", "image": image, "envFrom": env}]},
+    }
+
+
+def web(image: str = "web:v1", **spec: Any) -> Object:
+    return deployment(template=configured(image), **spec)
+
+
+def world(**contents: str) -> FakeWorld:
+    named = {"web": WEB, "key": KEY}
+    return FakeWorld(policy=GUARDS, contents={named[k]: v for k, v in contents.items()})
+
+
+def released(**contents: str) -> Server:
+    return Server(world(**(contents or {"web": A, "key": C}))).create(web())
+
+
+def shows(server: Server) -> dict[str, str]:
+    """The contents that the user's template names."""
+    return digests_in(users_deployment(server.stored)["spec"]["template"])
+
+
+def decided(server: Server) -> Snapshots | None:
+    return read_intent(Snapshots, note(server.stored, names.CONFIG))
+
+
+def test_a_first_version_reads_snapshots_from_its_first_pod() -> None:
+    """So its pods keep their contents as well; the version tells the contents, readably."""
+    server = released()
+    assert shows(server) == {WEB: A, KEY: C}
+    assert decided(server) == Snapshots(shown={WEB: A, KEY: C})
+    assert hold_of(server.stored) is None
+    version = note(server.stored, names.VERSION)
+    assert version.startswith("v1+config.")
+    assert read(server.stored, ("spec", "template", "metadata", "labels"))[names.VERSION] == (
+        version.replace("+", "-")
+    )
+
+
+def test_contents_that_are_not_known_are_read_live() -> None:
+    """A ConfigMap that comes later, or an optional one that is missing, fails no write."""
+    server = released(key=C)
+    assert shows(server) == {KEY: C}
+    assert decided(server) == Snapshots(shown={KEY: C})
+
+
+def test_without_the_policys_wish_nothing_is_shown() -> None:
+    """Config is left alone by default."""
+    server = Server(FakeWorld(contents={WEB: A})).create(web()).put(web("web:v2"))
+    assert shows(server) == {}
+    assert note(server.stored, names.CONFIG) is None
+    assert note(server.stored, names.VERSION) == "v2"
+
+
+def test_a_wish_that_slipway_has_no_right_to_fulfil_is_said() -> None:
+    """By a warning at the write, not by a refusal."""
+    lacking = world(web=A)
+    lacking.guards_config = False
+    server = Server(lacking).create(web())
+    assert "configGuard.enabled" in server.outcome.warnings[-1]
+    assert shows(server) == {}
+
+
+@pytest.mark.parametrize("hold", [None, Hold(mode="Step", surge=1)])
+def test_reapplying_the_manifest_changes_nothing_at_rest_and_in_a_release(
+    hold: Hold | None,
+) -> None:
+    """Also if the contents changed meanwhile: the reconciler decides about that, once."""
+    server = released()
+    if hold:
+        server.put(web("web:v2")).intend(hold=hold)
+    image = "web:v2" if hold else "web:v1"
+    before = deepcopy(server.stored)
+    server.world.contents = {WEB: B, KEY: C}
+    server.put(annotate(web(image), dict(before["metadata"]["annotations"])))
+    server.put(web(image))
+    assert server.stored == before
+    assert contents_needed(request(web(image), server.stored), server.world) == ()
+
+
+def test_a_new_image_takes_the_contents_of_that_moment_with_it() -> None:
+    """One apply of both is one release."""
+    server = released()
+    server.world.contents = {WEB: B, KEY: C}
+    assert set(contents_needed(request(web("web:v2"), server.stored), server.world)) == {
+        Ref("ConfigMap", "web"), Ref("Secret", "key"),
+    }  # fmt: skip
+    server.put(web("web:v2"))
+    assert shows(server) == {WEB: B, KEY: C}
+    assert hold_of(server.stored) == Hold(mode="Gate")
+
+
+def test_contents_that_cannot_be_read_stay_what_they_were() -> None:
+    """The API server is slow: the new image starts with the last known contents."""
+    server = released()
+    server.world.contents = {}
+    server.put(web("web:v2"))
+    assert shows(server) == {WEB: A, KEY: C}
+
+
+def change(server: Server, **shown_: str) -> Server:
+    return server.intend(config=Snapshots(shown={"ConfigMap/web": A, KEY: C, **shown_}, term=3))
+
+
+def test_changed_contents_are_held_like_a_new_image() -> None:
+    """In the very write in which the reconciler says so: no pod of the new contents exists."""
+    server = change(released(), **{WEB: B})
+    assert shows(server) == {WEB: B, KEY: C}
+    assert hold_of(server.stored) == Hold(mode="Gate")
+    assert read(server.stored, ("spec", "paused")) is True
+    stable = stable_of(server.stored)
+    assert stable is not None
+    assert stable.revision != note(server.stored, names.REVISION)
+    assert server.outcome.audit["decision"] == "held"
+    server.put(web())
+    assert shows(server) == {WEB: B, KEY: C}
+
+
+def test_changed_contents_in_mid_release_take_the_place_of_the_version_in_it() -> None:
+    """As a third image does; its pods stand still until traffic has moved."""
+    server = released().put(web("web:v2")).intend(hold=Hold(mode="Step", surge=2))
+    change(server, **{WEB: B})
+    assert hold_of(server.stored) == Hold(mode="Halt", surge=2)
+    assert "replaces the release in progress" in server.outcome.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "hold", [Hold(mode="Gate"), Hold(mode="Step", surge=1), Hold(mode="Gate", aborted=True)]
+)
+def test_the_old_contents_again_are_the_released_version_again(hold: Hold) -> None:
+    """Whoever puts a ConfigMap back has rolled back; the very template of the old pods returns."""
+    server = released()
+    stable = server.stored["spec"]["template"]
+    change(server, **{WEB: B}).intend(hold=hold)
+    change(server)
+    assert server.outcome.audit["decision"] == "rolled-back"
+    assert users_deployment(server.stored)["spec"]["template"] == stable
+
+
+def test_rollout_undo_goes_back_to_the_contents_of_that_time_and_is_held() -> None:
+    """The template of the old ReplicaSet names its snapshots; newer contents are not news."""
+    server = released()
+    old = deepcopy(users_template(server.stored["spec"]["template"]))
+    change(server, **{WEB: B}).lift()
+    server.world.contents = {WEB: B, KEY: C}
+    server.put(deployment(template=old), field_manager=names.KUBECTL_ROLLOUT)
+    assert shows(server) == {WEB: A, KEY: C}
+    assert decided(server) == Snapshots(shown={WEB: A, KEY: C}, seen={WEB: B}, term=3)
+    assert hold_of(server.stored) == Hold(mode="Gate")
+
+
+def test_a_write_that_names_the_snapshots_itself_keeps_them() -> None:
+    """`kubectl set image` and `rollout restart` change one thing and mean one thing."""
+    server = released()
+    server.world.contents = {WEB: B, KEY: C}
+    stored = deepcopy(server.stored)
+    stored["spec"]["template"]["spec"]["containers"][0]["image"] = "web:v2"
+    server.put(stored)
+    assert shows(server) == {WEB: A, KEY: C}
+    assert decided(server) == Snapshots(shown={WEB: A, KEY: C}, seen={WEB: B})
+
+
+def test_what_is_known_of_an_unguarded_template_is_noted_and_restarts_nothing() -> None:
+    """A Deployment from before the policy: its template stays until it changes."""
+    server = Server(world(web=A, key=C))
+    server.world.policy = POLICY
+    server.create(web())
+    server.world.policy = GUARDS
+    before = deepcopy(server.stored["spec"])
+    server.intend(config=Snapshots(seen={WEB: A, KEY: C}, term=3))
+    assert server.stored["spec"] == before
+    server.put(web())
+    assert server.stored["spec"] == before
+
+
+def test_config_that_is_not_guarded_any_more_is_read_live_from_the_next_change() -> None:
+    """Turning it off restarts nothing either."""
+    server = released()
+    server.world.policy = POLICY
+    before = deepcopy(server.stored["spec"])
+    server.put(web())
+    assert server.stored["spec"] == before
+    server.put(web("web:v2"))
+    assert shows(server) == {}
+    assert note(server.stored, names.CONFIG) is None
+
+
+def test_nobody_else_may_say_which_contents_are_shown() -> None:
+    """Intent is Slipway's own; a leader of an older term is refused as well."""
+    server = change(released(), **{WEB: B})
+    before = deepcopy(server.stored)
+    forged = Snapshots(shown={WEB: C}, term=9).text()
+    server.put(annotate(server.stored, {names.CONFIG: forged}))
+    assert server.stored == before
+    server.intend(config=Snapshots(shown={WEB: C}, term=2))
+    assert "older leader" in (server.outcome.denied or "")
+
+
+def test_nothing_is_looked_up_for_writes_that_no_policy_wants_guarded() -> None:
+    """Nor for other kinds, nor for the reconciler's own."""
+    plainly = FakeWorld(contents={WEB: A})
+    assert contents_needed(request(web()), plainly) == ()
+    own = request(web(), username=plainly.identity, field_manager=names.FIELD_MANAGER)
+    assert contents_needed(own, world(web=A)) == ()
+    service = {"kind": "Service", "metadata": {"name": "web"}, "spec": {}}
+    assert contents_needed(request(service), world(web=A)) == ()
+    assert contents_needed(request(web()), world(web=A)) == (
+        Ref("ConfigMap", "web"), Ref("Secret", "key"),
+    )  # fmt: skip
