@@ -73,7 +73,7 @@ def observe(raw: Raw) -> Observed:
         canary=canary,
         leftovers=leftovers,
         roots=tuple(
-            RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed, r.projected)
+            RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed, r.projected, r.fenced)
             for r in roots
         ),
         canaries=canaries,
@@ -229,6 +229,7 @@ def pod_view(pod: Object) -> PodView:
         terminating=terminating,
         lost_readiness=not is_ready and not terminating and _was_ready(ready, status),
         track=labels(pod).get(names.TRACK),
+        serves=labels(pod).get(names.SERVES) == "true",
     )
 
 
@@ -255,6 +256,7 @@ class _Root:
     endpoints: frozenset[str]
     shared: bool
     projected: bool
+    fenced: bool
 
 
 def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[CanaryView, ...]]:
@@ -276,7 +278,8 @@ def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[
             pin = pin_of(service)
             shared = any(selects(selector, labels(pod)) for pod in others)
             sound = projected_service(service) == service
-            roots.append(_Root(name, pin.hash if pin else None, ready, shared, sound))
+            at = (pin.hash or None) if pin else None
+            roots.append(_Root(name, at, ready, shared, sound, bool(pin and pin.fenced)))
     by_name = sorted(roots, key=lambda r: r.name)
     return tuple(by_name), tuple(sorted(canaries, key=lambda c: c.name))
 
