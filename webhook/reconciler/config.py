@@ -7,7 +7,8 @@ and the release begins at admission, in that write.
 import asyncio
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -36,26 +37,39 @@ from webhook.snapshots.plan import GRACE, needed_by, plan_contents, unneeded
 
 log = structlog.get_logger(__name__)
 
-_GATHER: Final = 1.0
-"""Seconds after a change in which what was applied with it comes as well: one release for all."""
 _PATIENCE: Final = 20.0
 """Seconds for the tables of a namespace to be complete; then it is tried again."""
 _WORKERS: Final = 2
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 60.0
-_TIDY_AFTER: Final = 5.0
-"""Seconds from the last change of a Deployment to the look for snapshots nobody names."""
 _TIDY_LATEST: Final = 600.0
 _EVERYTHING: Final = ""
 """In place of a Deployment's name in a key: the snapshots of the whole namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigPace:
+    """How long what follows a change is waited for."""
+
+    gather: float = 1.0
+    """Seconds in which what was applied together comes: one release for all of it."""
+    tidy_after: float = 5.0
+    """Seconds from the last change of a Deployment to the look for snapshots nobody names."""
+    grace: timedelta = GRACE
 
 
 class ConfigReconciler:
     """Works for one leader's term; cancel `run` to stop."""
 
     def __init__(
-        self, client: Client, store: Store, policies: Policies, keeper: SnapshotKeeper
+        self,
+        client: Client,
+        store: Store,
+        policies: Policies,
+        keeper: SnapshotKeeper,
+        pace: ConfigPace | None = None,
     ) -> None:
+        self._pace = pace or ConfigPace()
         self._client = client
         self._store = store
         self._policies = policies
@@ -113,8 +127,8 @@ class ConfigReconciler:
         meta = change.object["metadata"]
         namespace = meta["namespace"]
         if namespace in self._spaces:
-            self._tidy_in[namespace] = _TIDY_AFTER
-            self._queue.add_after((namespace, _EVERYTHING), _TIDY_AFTER)
+            self._tidy_in[namespace] = self._pace.tidy_after
+            self._queue.add_after((namespace, _EVERYTHING), self._pace.tidy_after)
         if change.type != "DELETED":
             self._add_all([change.object])
 
@@ -132,7 +146,7 @@ class ConfigReconciler:
             return
         self._changed_at[namespace] = time.monotonic()
         for deployment in users:
-            self._queue.add_after((namespace, deployment["metadata"]["name"]), _GATHER)
+            self._queue.add_after((namespace, deployment["metadata"]["name"]), self._pace.gather)
 
     def _add_all(self, deployments: Iterable[Object]) -> None:
         for obj in deployments:
@@ -186,7 +200,7 @@ class ConfigReconciler:
         deployment = self._store.table(DEPLOYMENTS).get(namespace, name)
         if deployment is None or "deletionTimestamp" in deployment["metadata"]:
             return
-        quiet_in = self._changed_at.get(namespace, -_GATHER) + _GATHER - time.monotonic()
+        quiet_in = self._changed_at.get(namespace, 0.0) + self._pace.gather - time.monotonic()
         actions = plan_contents(
             deployment,
             known_in(self._store, namespace),
@@ -211,7 +225,7 @@ class ConfigReconciler:
                 await self._leave(namespace)
                 raise
             self._spaces.add(namespace)
-        self._queue.add_after((namespace, _EVERYTHING), _TIDY_AFTER)
+        self._queue.add_after((namespace, _EVERYTHING), self._pace.tidy_after)
 
     async def _leave(self, namespace: str) -> None:
         self._spaces.discard(namespace)
@@ -234,13 +248,15 @@ class ConfigReconciler:
             return
         used = named | await self._keeper.used_in(namespace)
         known = self._idle.get(namespace, {})
-        drops, self._idle[namespace] = unneeded(copies, used, known, datetime.now(UTC))
+        drops, self._idle[namespace] = unneeded(
+            copies, used, known, datetime.now(UTC), self._pace.grace
+        )
         for ref in drops:
             log.info("action", namespace=namespace, action="DropCopy", snapshot=str(ref))
             await self._keeper.drop(namespace, ref)
-        again = self._tidy_in.get(namespace, _TIDY_AFTER)
+        again = self._tidy_in.get(namespace, self._pace.tidy_after)
         self._tidy_in[namespace] = min(2 * again, _TIDY_LATEST)
-        wait = GRACE.total_seconds() if self._idle[namespace] else again
+        wait = self._pace.grace.total_seconds() if self._idle[namespace] else again
         self._queue.add_after((namespace, _EVERYTHING), wait)
 
 

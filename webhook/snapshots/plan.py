@@ -101,11 +101,15 @@ def copies_in(template: Object) -> tuple[Ref, ...]:
 
 
 def unneeded(
-    copies: Iterable[Ref], used: Set[Ref], since: Mapping[Ref, datetime], now: datetime
+    copies: Iterable[Ref],
+    used: Set[Ref],
+    since: Mapping[Ref, datetime],
+    now: datetime,
+    grace: timedelta = GRACE,
 ) -> tuple[tuple[Ref, ...], dict[Ref, datetime]]:
     """The snapshots to delete now, and since when each of the others has been unneeded."""
     idle = {ref: since.get(ref, now) for ref in copies if ref not in used}
-    ripe = tuple(sorted(ref for ref, at in idle.items() if now - at >= GRACE))
+    ripe = tuple(sorted(ref for ref, at in idle.items() if now - at >= grace))
     return ripe, {ref: at for ref, at in idle.items() if ref not in ripe}
 
 
