@@ -76,11 +76,15 @@ def _created(request: Request, world: World, now: datetime) -> Decision:
 
 
 def _own(request: Request, old: Object, world: World, now: datetime) -> Decision:
-    """The reconciler decides; other contents of the config are another template."""
+    """The reconciler decides; other contents of the config are another template.
+
+    So they are when it takes up what was written with no webhook to put snapshots in.
+    """
     users = users_deployment(request.object, old)
     hold, decided = hold_of(request.object), snapshots_of(request.object)
     template = read(users, _TEMPLATE)
-    if decided is None or decided == snapshots_of(old):
+    takes_up = names.HELD_BY in annotations(old) and names.HELD_BY not in annotations(users)
+    if decided is None or (decided == snapshots_of(old) and not takes_up):
         return Decision(users=users, hold=hold)
     asked = shown(plain(users_template(template)), decided.shown)
     policy = world.policy_for(request.namespace, users)

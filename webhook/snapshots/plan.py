@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
+from webhook import names
 from webhook.objects.intent import Snapshots
 from webhook.objects.raw import Object
 from webhook.projection.config import (
@@ -19,6 +20,7 @@ from webhook.projection.config import (
     source_of,
 )
 from webhook.projection.deployment import users_deployment
+from webhook.projection.fields import annotations
 
 GRACE: Final = timedelta(seconds=10)
 """How long nothing may name a snapshot before it goes: longer than an admission is on its way."""
@@ -78,6 +80,7 @@ def plan_contents(
     """
     users = users_deployment(deployment)["spec"]["template"]
     before = snapshots_of(deployment) or Snapshots()
+    guarded = guarded and names.HELD_BY not in annotations(deployment)  # not taken up yet
     decided = _decided(users, before, known.live, gathered=gathered) if guarded else before
     uid = deployment["metadata"]["uid"]
     named = [users, deployment["spec"]["template"], shown(plain(users), decided.shown)]

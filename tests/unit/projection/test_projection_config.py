@@ -28,9 +28,15 @@ from webhook.projection.config import (
     snapshot_name,
     source_of,
 )
-from webhook.projection.deployment import hold_of, users_deployment
-from webhook.projection.fields import annotate, read
-from webhook.projection.template import revision_of, stable_of, users_template, version_of
+from webhook.projection.deployment import hold_of, project_hold, users_deployment
+from webhook.projection.fields import ABSENT, annotate, read, write
+from webhook.projection.template import (
+    revision_of,
+    stable_from,
+    stable_of,
+    users_template,
+    version_of,
+)
 
 GUARDS = msgspec.structs.replace(
     POLICY, spec=msgspec.structs.replace(POLICY.spec, config=Config(guard=True))
@@ -364,6 +370,33 @@ def test_config_that_is_not_guarded_any_more_is_read_live_from_the_next_change()
     server.put(web("web:v2"))
     assert shows(server) == {}
     assert note(server.stored, names.CONFIG) is None
+
+
+@pytest.mark.parametrize(("image", "decision"), [("web:v1", "rolled-back"), ("web:v2", None)])
+def test_what_was_applied_while_no_webhook_ran_gets_its_contents_when_it_is_taken_up(
+    image: str, decision: str | None
+) -> None:
+    """The same manifest is then the released version again; a new one reads snapshots too."""
+    server = released()
+    kept = server.stored["spec"]["template"]
+    stable = msgspec.json.encode(stable_from(kept)).decode()
+    passed = write(server.stored, ("spec", "template"), configured(image))
+    passed = annotate(write(passed, ("spec", "paused"), True), {names.HELD_BY: "admission-policy"})
+    server.stored = passed
+    users = write(passed, ("spec", "paused"), ABSENT)
+    hold = Hold(mode="Gate", term=2)
+    memory = note(project_hold(users, hold), names.ORIGINAL)
+    taken = {names.HOLD: hold.text(), names.STABLE: stable, names.ORIGINAL: memory}
+    server.put(
+        annotate(passed, {**taken, names.HELD_BY: None}),
+        username=server.world.identity,
+        field_manager=names.FIELD_MANAGER,
+    )
+    assert shows(server) == {WEB: A, KEY: C}
+    assert hold_of(server.stored) == hold
+    if decision:
+        assert server.outcome.audit["decision"] == decision
+        assert users_deployment(server.stored)["spec"]["template"] == kept
 
 
 def test_nobody_else_may_say_which_contents_are_shown() -> None:

@@ -144,6 +144,13 @@ def test_what_is_to_be_read_live_is_not_copied_any_more() -> None:
     assert plan(web(Snapshots(shown={str(KEY): C}), key=C), known("", C, "key-c")) == ()
 
 
+def test_what_waits_for_slipway_is_taken_up_before_it_is_judged() -> None:
+    """A template that was written with no webhook names no snapshots yet."""
+    noted = Snapshots(shown={str(WEB): A, str(KEY): C})
+    waiting = annotate(web(noted), {names.HELD_BY: "admission-policy"})
+    assert plan(waiting, known(B, C, "web-a", "key-c")) == ()
+
+
 def test_without_a_policy_only_what_is_named_is_kept_up() -> None:
     """Turned off, nothing changes until the template does; a copy that was lost comes back."""
     assert plan(showing(A, C), known(B, C, "web-a"), guarded=False) == (MakeCopy(KEY, C),)
