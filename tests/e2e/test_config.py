@@ -267,6 +267,42 @@ def test_a_policy_that_comes_later_restarts_nothing_and_guards_the_next_change(
     assert_clean(shop, "two")
 
 
+def test_contents_that_change_while_the_webhook_is_dead_are_held_all_the_same(
+    configured: Callable[..., Scene], guard: Slipway
+) -> None:
+    """The reconciler writes template and hold itself."""
+    shop = configured()
+    guard.webhook.kill()
+    version = change(shop, "two")
+    shop.wait_for_weight(version, 25)
+    assert "contents_repaired" in guard.reconciler.log
+    assert marks(shop) == [{"one"}, {"two"}]
+    shop.wait_for(version, "Succeeded")
+    shop.end()
+    assert marks(shop) == [{"two"}]
+
+
+def test_the_same_manifest_applied_while_all_of_slipway_is_dead_restarts_nothing(
+    configured: Callable[..., Scene], guard: Slipway
+) -> None:
+    """The API server itself makes it wait; taken up, it is the released version again."""
+    shop = configured()
+    names = {pod["metadata"]["name"] for pods in pods_by_hash(shop).values() for pod in pods}
+    for process in guard.processes:
+        process.kill()
+    shop.apply("v1")
+    assert shop.deployment()["spec"]["paused"] is True
+    for process in guard.processes:
+        process.start()
+        process.wait_ready()
+    shop.lab.wait(lambda: not shop.deployment()["spec"].get("paused"), 30, "it to be taken up")
+    assert shop.kubectl("rollout", "status", "deployment/web").returncode == 0
+    shop.end()
+    assert names == {pod["metadata"]["name"] for pod in pods_by_hash(shop).popitem()[1]}
+    assert_clean(shop, "one")
+    change(shop, "two")
+
+
 def restart(shop: Scene, pod: Object) -> None:
     """Take a pod out of the Service, end its process, and let it come back."""
     name = pod["metadata"]["name"]
