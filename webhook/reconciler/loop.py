@@ -166,7 +166,9 @@ class Reconciler:
 
     async def _perform(self, deployment: Object, seen: Observed, decided: Plan) -> None:
         self._clock.passed(seen.release, decided, datetime.now(UTC))
-        roots = frozenset(root.name for root in seen.roots)
+        roots = frozenset(root.name for root in seen.roots).union(
+            *(route.roots for route in seen.routes)  # also of Services that were deleted
+        )
         for action in decided.actions:
             log.info(
                 "action",

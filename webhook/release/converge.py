@@ -8,7 +8,7 @@ from typing import Literal
 
 from webhook import names
 from webhook.objects.intent import Hold, Share
-from webhook.objects.release import Phase, Release, ReleaseStatus
+from webhook.objects.release import Phase, Release, ReleaseStatus, SharedOut
 from webhook.release import program
 from webhook.release.actions import (
     Action,
@@ -57,9 +57,17 @@ def shares(release: Release, status: ReleaseStatus) -> dict[str, Share]:
     }
 
 
-def _desired(route: RouteView, release: Release, status: ReleaseStatus) -> dict[str, Share]:
-    wanted = shares(release, status)
-    return {root: share for root, share in wanted.items() if root in route.roots}
+def _desired(
+    seen: Observed, route: RouteView, release: Release, status: ReleaseStatus
+) -> dict[str, Share]:
+    """A Service that was deleted has no share: what the user wrote is what the route says."""
+    wanted, there = shares(release, status), {root.name for root in seen.roots}
+    return {root: share for root, share in wanted.items() if root in route.roots & there}
+
+
+def _beside_roots(seen: Observed, status: ReleaseStatus) -> list[SharedOut]:
+    there = {root.name for root in seen.roots}
+    return [pair for pair in status.exposed if pair.root in there]
 
 
 def outgoing(seen: Observed) -> tuple[Side, ...]:
@@ -89,7 +97,7 @@ def _labelled(seen: Observed) -> bool:
 
 def _canaries(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     there = {canary.name: canary for canary in seen.canaries}
-    for pair in status.exposed:
+    for pair in _beside_roots(seen, status):
         found = there.get(pair.canary)
         if status.canary_hash and (found is None or found.hash != status.canary_hash):
             yield ExposeCanary(pair.root, pair.canary, status.canary_hash)
@@ -101,7 +109,7 @@ def _canaries(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
 
 def _splits(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[Action]:
     for route in seen.routes:
-        wanted = _desired(route, release, status)
+        wanted = _desired(seen, route, release, status)
         if route.shares != wanted or not route.projected:
             yield SetSplit(route.ref, wanted)
     for ref in seen.strays:
@@ -151,6 +159,10 @@ def _withdrawal(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     over = new is not None and not new.wanted and all(pod.terminating for pod in new.pods)
     if new and over and status.hold == "Aborted":
         yield DeleteReplicaSet(new.name)
+    stable, replicas = seen.stable, seen.deployment.replicas
+    if status.phase is Phase.ROLLING_BACK and stable and replicas and not stable.wanted:
+        # Scaled up from 0, the native controller takes the newest ReplicaSet, which is not this.
+        yield ScaleReplicaSet(stable.name, replicas)
     if status.stage == "withdraw":
         for side in outgoing(seen):
             if side.wanted > 0:

@@ -83,14 +83,19 @@ def _by_detaching(seen: Observed) -> Interruption | None:
 
 
 def _by_scale(seen: Observed, status: ReleaseStatus) -> Interruption | None:
-    """Scaled to 0, or back up after it: the native controller then makes new pods only."""
+    """Scaled to 0: told to scale up again, the native controller would make new pods only."""
     if status.phase in (Phase.PENDING, Phase.PROMOTING):
         return None
-    if seen.deployment.replicas and seen.stable and (seen.stable.wanted or seen.stable.pods):
+    if seen.stable is None:
+        why = "the ReplicaSet of the released version is gone: there is nothing to return to"
+        return Interruption(Turn.PROMOTE, "NothingServes", why)
+    if seen.deployment.replicas and (seen.stable.wanted or seen.stable.pods):
         return None
-    return Interruption(
-        Turn.PROMOTE, "NothingServes", "the released version has no pods left that could serve"
+    why = (
+        "the Deployment was scaled to 0 in mid-release; scaled up again, the released version "
+        "serves. kubectl rollout resume tries the new one again"
     )
+    return Interruption(Turn.ABORT, "ScaledToZero", why)
 
 
 def _by_obstacle(at: At, status: ReleaseStatus) -> Interruption | None:

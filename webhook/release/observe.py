@@ -66,7 +66,7 @@ def observe(raw: Raw) -> Observed:
     running = next((r for r in releases if not r.status.phase.finished), None)
     stable, canary, leftovers = _sides(raw, view, running)
     roots, canaries = _services(raw, view)
-    routes, routed = _routes(raw, view, roots)
+    routes, routed = _routes(raw, view, _splittable(roots, canaries, running))
     return Observed(
         deployment=view,
         stable=stable,
@@ -319,10 +319,20 @@ def _endpoints(slices: Iterable[Object]) -> Mapping[str, frozenset[str]]:
     return {name: frozenset(uids) for name, uids in ready.items()}
 
 
+def _splittable(
+    roots: Sequence[_Root], canaries: Sequence[CanaryView], running: Release | None
+) -> frozenset[str]:
+    """Services whose routes matter: also of those that are gone, and may still be split."""
+    gone = {canary.root for canary in canaries} | {
+        pair.root for pair in (running.status.exposed if running else ())
+    }
+    shared = {root.name for root in roots if root.shared}
+    return frozenset({root.name for root in roots} | gone) - shared
+
+
 def _routes(
-    raw: Raw, view: DeploymentView, roots: Sequence[_Root]
+    raw: Raw, view: DeploymentView, wanted: frozenset[str]
 ) -> tuple[tuple[RouteView, ...], frozenset[str]]:
-    wanted = frozenset(root.name for root in roots if not root.shared)
     out: list[RouteView] = []
     for router in ROUTERS.values():
         for found in router.finds(raw.routes, view.namespace, wanted):
