@@ -18,8 +18,8 @@ from webhook.projection.config import (
     snapshots_of,
 )
 from webhook.projection.deployment import users_deployment
-from webhook.projection.fields import annotate, read, write
-from webhook.projection.template import users_template
+from webhook.projection.fields import annotate, annotations, read, write
+from webhook.projection.template import own_keys, users_template, with_keys
 
 _TEMPLATE = ("spec", "template")
 
@@ -64,6 +64,26 @@ def with_contents(
     users = write(users, _TEMPLATE, shown(plain(template), decided.shown))
     text = decided.text() if decided.shown or decided.seen else None
     return annotate(users, {names.CONFIG: text}), ()
+
+
+def showing_decided(users: Object, old: Object, decided: Snapshots) -> Object:
+    """The Deployment with the contents in its template that the reconciler decided on.
+
+    A template that waited for Slipway names originals where it was applied and snapshots where
+    a person went back to them: there the decision follows it. The template itself comes back
+    if it does not change.
+    """
+    template = read(users, _TEMPLATE)
+    own, asked = own_keys(template), users_template(template)
+    if names.HELD_BY in annotations(old) and names.HELD_BY not in annotations(users):
+        asked = shown(asked, decided.shown)
+        found = digests_in(asked)
+        seen = {key: decided.knew(key) for key in found if decided.knew(key) != found[key]}
+        decided = Snapshots(shown=found, seen=seen, term=decided.term)
+        users = annotate(users, {names.CONFIG: decided.text()})
+    else:
+        asked = shown(plain(asked), decided.shown)
+    return write(users, _TEMPLATE, with_keys(asked, own))
 
 
 def _decided(template: Object, before: Snapshots, namespace: str, world: World) -> Snapshots:

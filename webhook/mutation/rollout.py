@@ -6,14 +6,14 @@ from typing import Literal
 import msgspec
 
 from webhook import names
-from webhook.mutation.contents import with_contents
+from webhook.mutation.contents import showing_decided, with_contents
 from webhook.mutation.intents import carried, is_own
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.world import World
 from webhook.objects.intent import Hold
 from webhook.objects.policy import Policy
 from webhook.objects.raw import Object
-from webhook.projection.config import plain, settled, shown, snapshots_of
+from webhook.projection.config import settled, snapshots_of
 from webhook.projection.deployment import (
     hold_of,
     project_hold,
@@ -76,24 +76,19 @@ def _created(request: Request, world: World, now: datetime) -> Decision:
 
 
 def _own(request: Request, old: Object, world: World, now: datetime) -> Decision:
-    """The reconciler decides; other contents of the config are another template.
-
-    So they are when it takes up what was written with no webhook to put snapshots in.
-    """
+    """The reconciler decides; other contents of the config are another template."""
     users = users_deployment(request.object, old)
-    hold, decided = hold_of(request.object), snapshots_of(request.object)
-    template = read(users, _TEMPLATE)
-    takes_up = names.HELD_BY in annotations(old) and names.HELD_BY not in annotations(users)
-    if decided is None or (decided == snapshots_of(old) and not takes_up):
+    hold, template = hold_of(request.object), read(users, _TEMPLATE)
+    decided = snapshots_of(users)
+    policy = world.policy_for(request.namespace, users) if decided else None
+    if decided is None or policy is None:
         return Decision(users=users, hold=hold)
-    asked = shown(plain(users_template(template)), decided.shown)
-    policy = world.policy_for(request.namespace, users)
-    if policy is None or asked == users_template(template):
+    if policy.spec.config.guard or decided != snapshots_of(old):
+        users = showing_decided(users, old, decided)
+    if read(users, _TEMPLATE) is template:
         return Decision(users=users, hold=hold)
-    users = write(users, _TEMPLATE, asked)
-    if hold is not None:
-        return _superseded(users, hold, request, policy, now)
-    return _started(users, old, request, policy, now)
+    users = write(users, _TEMPLATE, users_template(read(users, _TEMPLATE)))
+    return _changed(users, old, hold, request, policy, now)
 
 
 def _updated(request: Request, old: Object, world: World, now: datetime) -> Decision:
@@ -112,14 +107,18 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
         return Decision(users=users, hold=hold)
     policy = world.policy_for(request.namespace, users)
     users, warnings = with_contents(write(users, _TEMPLATE, asked), request, policy, world)
-    decision = _changed(users, old, request, policy, now)
+    decision = _changed(users, old, hold, request, policy, now)
     return msgspec.structs.replace(decision, warnings=(*decision.warnings, *warnings))
 
 
 def _changed(
-    users: Object, old: Object, request: Request, policy: Policy | None, now: datetime
+    users: Object,
+    old: Object,
+    hold: Hold | None,
+    request: Request,
+    policy: Policy | None,
+    now: datetime,
 ) -> Decision:
-    hold = hold_of(old)
     if hold is not None:
         return _superseded(users, hold, request, policy, now)
     if policy is None:

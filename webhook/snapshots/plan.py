@@ -85,7 +85,7 @@ def plan_contents(
     uid = deployment["metadata"]["uid"]
     named = [users, deployment["spec"]["template"], shown(plain(users), decided.shown)]
     actions: list[Action] = list(_lacking(named, known, uid))
-    if (decided.shown, decided.seen) != (before.shown, before.seen):
+    if guarded and (decided != before or digests_in(users) != decided.shown):
         actions.append(ShowContents(decided))
     return tuple(actions)
 
@@ -119,30 +119,35 @@ def unneeded(
 def _decided(
     users: Object, before: Snapshots, live: Mapping[Ref, str], *, gathered: bool
 ) -> Snapshots:
-    """The contents to show; other ones than before only where one of them is news."""
-    named, refs = digests_in(users), references(plain(users))
-    knew = {str(ref): before.knew(str(ref)) or named.get(str(ref), "") for ref in refs}
-    news = {str(ref) for ref in refs if _is_news(live.get(ref), knew[str(ref)], named, ref)}
+    """The contents to show; other ones than before only where one of them is news.
+
+    What was decided stands, also where the template does not show it: the write that was to do
+    so may have been lost.
+    """
+    refs = references(plain(users))
+    has = {**digests_in(users), **before.shown}
+    knew = {str(ref): before.knew(str(ref)) or has.get(str(ref), "") for ref in refs}
+    news = {str(ref) for ref in refs if _is_news(live.get(ref), knew[str(ref)], has, ref)}
     if not gathered:
         news = set()
     show, seen = {}, {}
     for ref in refs:
-        key, now, has = str(ref), live.get(ref), named.get(str(ref))
-        if now and news and (key in news or not has):
+        key, now, shows = str(ref), live.get(ref), has.get(str(ref))
+        if now and news and (key in news or not shows):
             show[key] = now
             continue
-        if has and key not in news:
-            show[key] = has
+        if shows and key not in news:
+            show[key] = shows
         known = knew[key] or now or ""
-        if known and known != has and now != UNCOPIED:
+        if known and known != shows and now != UNCOPIED:
             seen[key] = known
     return Snapshots(shown=show, seen=seen, term=before.term)
 
 
-def _is_news(now: str | None, knew: str, named: Mapping[str, str], ref: Ref) -> bool:
+def _is_news(now: str | None, knew: str, has: Mapping[str, str], ref: Ref) -> bool:
     """Whether contents are other ones than those that the last decision knew of."""
     if now == UNCOPIED:
-        return str(ref) in named
+        return str(ref) in has
     return bool(now and knew and now != knew)
 
 

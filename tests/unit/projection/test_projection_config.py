@@ -399,6 +399,31 @@ def test_what_was_applied_while_no_webhook_ran_gets_its_contents_when_it_is_take
         assert users_deployment(server.stored)["spec"]["template"] == kept
 
 
+def test_an_undo_while_no_webhook_ran_is_followed_when_it_is_taken_up() -> None:
+    """The template names the contents that the person went back to."""
+    server = change(released(), **{WEB: B}).lift()
+    waiting = write(server.stored, ("spec", "template"), shown(configured(), {WEB: A, KEY: C}))
+    server.stored = annotate(waiting, {names.HELD_BY: "admission-policy"})
+    hold = Hold(mode="Gate", term=2)
+    server.put(
+        annotate(server.stored, {names.HOLD: hold.text(), names.HELD_BY: None}),
+        username=server.world.identity,
+        field_manager=names.FIELD_MANAGER,
+    )
+    assert shows(server) == {WEB: A, KEY: C}
+    assert decided(server) == Snapshots(shown={WEB: A, KEY: C}, seen={WEB: B}, term=3)
+
+
+def test_a_decision_whose_projection_was_lost_is_shown_by_the_next_write_of_slipways() -> None:
+    """A crash between the intent and what it means, with no webhook there."""
+    server = released()
+    lost = Snapshots(shown={WEB: B, KEY: C}, term=3)
+    server.stored = annotate(server.stored, {names.CONFIG: lost.text()})
+    server.intend(config=lost)
+    assert shows(server) == {WEB: B, KEY: C}
+    assert hold_of(server.stored) == Hold(mode="Gate")
+
+
 def test_nobody_else_may_say_which_contents_are_shown() -> None:
     """Intent is Slipway's own; a leader of an older term is refused as well."""
     server = change(released(), **{WEB: B})

@@ -151,6 +151,14 @@ def test_what_waits_for_slipway_is_taken_up_before_it_is_judged() -> None:
     assert plan(waiting, known(B, C, "web-a", "key-c")) == ()
 
 
+def test_a_decision_that_the_template_does_not_show_is_written_again() -> None:
+    """The write that was to show it was lost, half-way, with a crash or a conflict."""
+    decided = Snapshots(shown={str(WEB): B, str(KEY): C})
+    seen = known(B, C, "web-b", "web-a", "key-c")
+    assert plan(web(decided, web=A, key=C), seen) == (ShowContents(decided),)
+    assert plan(web(decided), seen) == (ShowContents(decided),)
+
+
 def test_without_a_policy_only_what_is_named_is_kept_up() -> None:
     """Turned off, nothing changes until the template does; a copy that was lost comes back."""
     assert plan(showing(A, C), known(B, C, "web-a"), guarded=False) == (MakeCopy(KEY, C),)
