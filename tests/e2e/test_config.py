@@ -97,7 +97,11 @@ def change(shop: Scene, mark: str) -> str:
 
 
 def new_version(shop: Scene, before: str) -> str:
-    shop.lab.wait(lambda: version_of(shop) != before, 20, "the contents to be a new version")
+    try:
+        shop.lab.wait(lambda: version_of(shop) != before, 20, "the contents to be a new version")
+    except Exception as error:
+        error.add_note(shop.story())
+        raise
     return version_of(shop)
 
 

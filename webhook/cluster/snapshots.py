@@ -180,7 +180,8 @@ class SnapshotKeeper:
                 content=PatchType.JSON,
             )
         except errors.Invalid as error:  # how the API server says that the test did not hold
-            raise errors.Conflict(error.call, "it was written by somebody else") from error
+            what = f"it was written by somebody else, or is refused: {error.message}"
+            raise errors.Conflict(error.call, what) from error
 
 
 def copy_of(original: Object, name: str, deployment: Object) -> Object:
