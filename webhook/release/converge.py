@@ -173,7 +173,8 @@ def _labels(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     """Say in place which pods are which, once new ones exist; take it back at the end."""
     ending = status.phase is Phase.CLEANING or status.stage == "settle-up"
     new = seen.canary
-    if not ending and (new is None or not new.pods):
+    marked = seen.stable is not None and any(pod.track for pod in seen.stable.pods)
+    if not (ending or marked or (new and new.pods)):
         return
     retiring = frozenset() if ending else _retiring(seen, status)
     for side, track in ((seen.stable, names.TRACK_STABLE), (new, names.TRACK_CANARY)):
