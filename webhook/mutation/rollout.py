@@ -98,7 +98,9 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
     users = _policys_pause(users, old)
     wanted = read(users_deployment(old), _TEMPLATE)
     kept = users_template(wanted)
-    asked = settled(users_template(read(users, _TEMPLATE)), kept)
+    asked = users_template(read(users, _TEMPLATE))
+    if names.CONFIG in annotations(old):
+        asked = settled(asked, kept)
     hold = hold_of(old)
     if asked == kept:
         users = write(users, _TEMPLATE, with_keys(asked, own_keys(wanted)))
