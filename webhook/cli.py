@@ -68,6 +68,12 @@ def _common(command: F) -> F:
                 help="File that says how to reach the cluster. Default: $KUBECONFIG, "
                 "else the pod's own ServiceAccount, else ~/.kube/config.",
             ),
+            click.option(
+                "--config-guard/--no-config-guard",
+                default=False,
+                help="Take a change of ConfigMaps and Secrets for a new version where a policy "
+                "asks for it. Needs the right to read them, and for the reconciler to write.",
+            ),
             click.option("--context", help="Context of the kubeconfig. Default: its current one."),
             click.option(
                 "--log-level",

@@ -49,6 +49,8 @@ class Common:
     """User name under which the reconciler writes; empty: that of Slipway's ServiceAccount."""
     kubeconfig: Path | None = None
     context: str | None = None
+    config_guard: bool = False
+    """Whether there is a right to read ConfigMaps and Secrets, and to keep snapshots of them."""
     log_level: str = "info"
     log_format: Literal["json", "console"] = "json"
 

@@ -102,6 +102,22 @@ def test_slipway_may_do_what_it_does_and_nothing_more(render: Render) -> None:
     assert {role["metadata"]["namespace"] for role in chart.all("Role")} == {"slipway-system"}
 
 
+def test_config_is_read_only_where_an_administrator_allows_it(render: Render) -> None:
+    """The rights, and the option that uses them, come and go together."""
+    allowed = "--set=configGuard.enabled=true"
+    chart = render(allowed)
+    reconciler, webhook = (
+        {("", "configmaps"): verbs, ("", "secrets"): verbs} for verbs in (OWN, {"get"})
+    )
+    assert rights(chart.one("ClusterRole", "slipway-reconciler")) == RECONCILER | reconciler
+    assert rights(chart.one("ClusterRole", "slipway-webhook")) == WEBHOOK | webhook
+    for component in ("webhook", "reconciler"):
+        for args, expected in (((allowed,), True), ((), False)):
+            name, *given = container(render, component, *args)["args"]
+            parsed = main.commands[name].make_context(name, list(given)).params
+            assert parsed["config_guard"] is expected
+
+
 def test_every_right_is_bound_to_slipways_one_identity(render: Render) -> None:
     """No role without its binding, and no binding to anybody else."""
     chart = render()
@@ -331,6 +347,7 @@ def test_every_value_is_known_to_the_schema(helm: Helm, render: Render) -> None:
     """The defaults themselves pass, and optional parts render with all options on."""
     full = render(
         "--set=serviceMonitor.enabled=true",
+        "--set=configGuard.enabled=true",
         "--set=networkPolicy.extraEgress[0].ports[0].port=9090",
         "--set=extraEnv[0].name=SLIPWAY_WEBHOOK_LOG_LEVEL",
         "--set=extraEnv[0].value=debug",
@@ -342,5 +359,5 @@ def test_every_value_is_known_to_the_schema(helm: Helm, render: Render) -> None:
     )
     assert full.one("ServiceMonitor")
     (only,) = full.one("Deployment", "slipway-webhook")["spec"]["template"]["spec"]["containers"]
-    assert only["args"][-1] == "--log-level=debug"
+    assert only["args"][-2:] == ["--config-guard", "--log-level=debug"]
     assert "lifecycle" not in only
