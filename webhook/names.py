@@ -45,6 +45,8 @@ ROOT_SERVICE: Final = "slipway.dev/root-service"
 """Annotation on a canary Service or Ingress: the user's Service whose traffic it shares."""
 PRIMARY_INGRESS: Final = "slipway.dev/primary-ingress"
 """Annotation on a canary Ingress: the user's Ingress that it stands beside."""
+PRIMARY_ROUTE: Final = "slipway.dev/primary-route"
+"""Annotation on a preview HTTPRoute: the user's HTTPRoute that it stands beside."""
 OF_DEPLOYMENT: Final = "slipway.dev/deployment"
 """Label on a Release: the Deployment that it is about."""
 
