@@ -1,25 +1,20 @@
 """Narrowing what a rule of an HTTPRoute matches, and which of two matches goes first.
 
 Source: Gateway API v1, ``HTTPRouteRule.matches`` (precedence) and ``HTTPHeaderMatch`` (a match
-names a header once). Where a regular expression begins and ends is left to implementations:
-Traefik looks for it anywhere, Envoy wants all of the text. With both anchors it is the same.
+names a header once).
 """
 
-import re
 from typing import Any, Final, TypeAlias
 
 from webhook.objects.raw import Object
 from webhook.objects.steps import HeaderMatch, RequestMatch, StringMatch
 from webhook.traffic.httproute_parts import ROOT_MATCH
+from webhook.traffic.patterns import Inexpressible, cookie_pattern, text_pattern
 
 Rank: TypeAlias = tuple[bool, int, bool, int, int, int]
 """Exact path, length of the path, method, headers, query parameters, minus the rule's place."""
 
 _COOKIE: Final = "Cookie"
-
-
-class Inexpressible(Exception):
-    """What a step asks for can't be written as a rule; the message completes "it ..."."""
 
 
 def narrowed_by_header(match: Object, entry: HeaderMatch) -> Object | None:
@@ -48,16 +43,6 @@ def narrowed_by_request(match: Object, entry: RequestMatch) -> Object | None:
         if made is not None:
             made = _with_header(made, name, *_text(value))
     return made
-
-
-def text_pattern(value: StringMatch) -> str:
-    """A whole text as a regular expression, with both anchors."""
-    return f"^{_inner(value, '.*')}$"
-
-
-def cookie_pattern(name: str, value: StringMatch) -> str:
-    """A ``Cookie`` header in which one cookie has this value."""
-    return f"^(?:.*;)?[ ]*{_escaped(name)}={_inner(value, '[^;]*')}[ ]*(?:;.*)?$"
 
 
 def rank(match: Object, place: int) -> Rank:
@@ -98,19 +83,6 @@ def _text(value: StringMatch) -> tuple[str, str]:
     if value.exact is not None:
         return "Exact", value.exact
     return "RegularExpression", text_pattern(value)
-
-
-def _inner(value: StringMatch, anything: str) -> str:
-    if value.exact is not None:
-        return _escaped(value.exact)
-    if value.prefix is not None:
-        return _escaped(value.prefix) + anything
-    return f"(?:{value.regex})"
-
-
-def _escaped(text: str) -> str:
-    # Traefik writes the expression between backticks, so that none may be in it.
-    return re.escape(text).replace("`", r"\x60")
 
 
 def _with_header(match: Object, name: str, kind: str, value: str) -> Object | None:

@@ -18,7 +18,6 @@ from webhook.objects.raw import Object
 from webhook.objects.steps import HeaderMatch, MirrorRoute, StringMatch
 from webhook.traffic.httproute_limits import beyond
 from webhook.traffic.httproute_matches import (
-    Inexpressible,
     disjoint,
     narrowed_by_header,
     narrowed_by_request,
@@ -36,6 +35,7 @@ from webhook.traffic.httproute_parts import (
     sends_to,
 )
 from webhook.traffic.httproute_weights import divided, scale_for, takes_cookie, united
+from webhook.traffic.patterns import Inexpressible
 
 Part: TypeAlias = Literal["weight", "headers", "mirrors", "sticky"]
 T = TypeVar("T")
