@@ -7,7 +7,13 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from webhook.traffic.httproute_parts import backends_of, filters_of, matches_of
+from webhook.traffic.httproute_parts import (
+    backends_of,
+    filters_of,
+    headers_of,
+    matches_of,
+    path_of,
+)
 
 RULES: Final = 16
 MATCHES: Final = 64
@@ -37,7 +43,7 @@ def _beyond_in(rule: Any) -> str | None:
     counts = {
         "backends": len(refs),
         "filters": max(len(filters_of(part)) for part in (rule, *refs)),
-        "headers": max(len(match.get("headers") or []) for match in matches),
+        "headers": max(len(headers_of(match)) for match in matches),
     }
     for what, count in counts.items():
         if count > OTHERS:
@@ -46,13 +52,13 @@ def _beyond_in(rule: Any) -> str | None:
 
 
 def _unreadable(match: Any) -> str | None:
-    for header in match.get("headers") or []:
+    for header in headers_of(match):
         name, value = str(header.get("name")), str(header.get("value"))
         if not _NAME.fullmatch(name):
             return f"can't name the header {name!r}"
         if not 1 <= len(value) <= 4096:
             return f"can't ask for a header of {len(value)} characters"
-    path = match.get("path") or {}
+    path = path_of(match)
     value = str(path.get("value", "/"))
     if len(value) > 1024:
         return f"can't match a path of {len(value)} characters"

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from webhook.objects.raw import Object
 from webhook.objects.steps import HeaderMatch, RequestMatch, StringMatch
-from webhook.traffic.httproute_parts import ROOT_MATCH
+from webhook.traffic.httproute_parts import headers_of, objects_in, path_of
 from webhook.traffic.patterns import Inexpressible, cookie_pattern, text_pattern
 
 Rank: TypeAlias = tuple[bool, int, bool, int, int, int]
@@ -47,28 +47,28 @@ def narrowed_by_request(match: Object, entry: RequestMatch) -> Object | None:
 
 def rank(match: Object, place: int) -> Rank:
     """The greater one gets the request, where both match."""
-    path = match.get("path") or ROOT_MATCH["path"]
+    path = path_of(match)
     return (
         path.get("type") == "Exact",
         len(str(path.get("value", "/"))),
         "method" in match,
-        len(match.get("headers") or []),
-        len(match.get("queryParams") or []),
+        len(headers_of(match)),
+        len(objects_in(match, "queryParams")),
         -place,
     )
 
 
 def disjoint(one: Object, other: Object) -> bool:
     """Whether surely no request meets both."""
-    methods = {one.get("method"), other.get("method")} - {None}
-    if len(methods) > 1 or _paths_apart(_path(one), _path(other)):
+    a, b = one.get("method"), other.get("method")
+    if (a is not None and b is not None and a != b) or _paths_apart(_path(one), _path(other)):
         return True
-    there = {_lower(h): h for h in one.get("headers") or []}
+    there = {_lower(h): h for h in headers_of(one)}
     return any(
         (mine := there.get(_lower(h))) is not None
         and mine.get("value") != h.get("value")
-        and {mine.get("type", "Exact"), h.get("type", "Exact")} == {"Exact"}
-        for h in other.get("headers") or []
+        and mine.get("type", "Exact") == h.get("type", "Exact") == "Exact"
+        for h in headers_of(other)
     )
 
 
@@ -86,7 +86,7 @@ def _text(value: StringMatch) -> tuple[str, str]:
 
 
 def _with_header(match: Object, name: str, kind: str, value: str) -> Object | None:
-    headers = match.get("headers") or []
+    headers = headers_of(match)
     wanted = {"type": kind, "name": name, "value": value}
     for there in headers:
         if _lower(there) != name.lower():
@@ -140,8 +140,8 @@ def _paths_apart(one: tuple[str, str], other: tuple[str, str]) -> bool:
 
 
 def _path(match: Object) -> tuple[str, str]:
-    path = match.get("path") or ROOT_MATCH["path"]
-    return path.get("type", "PathPrefix"), path.get("value", "/")
+    path = path_of(match)
+    return str(path.get("type", "PathPrefix")), str(path.get("value", "/"))
 
 
 def _under(path: str, prefix: str) -> bool:

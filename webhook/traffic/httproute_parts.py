@@ -87,12 +87,33 @@ def backends_of(rule: Any) -> Backends:
 
 def filters_of(part: Any) -> list[Any]:
     """Filters of a rule or of a backend."""
-    return _list(part, "filters")
+    return objects_in(part, "filters")
+
+
+def part_of(obj: Any, *fields: str) -> Object:
+    """A mapping inside an object; empty where there is none."""
+    found = read(obj, fields)
+    return found if isinstance(found, dict) else {}
+
+
+def objects_in(part: Any, field: str) -> list[Any]:
+    """A list of mappings. Anything else is refused by the API server, but after admission."""
+    return [item for item in _list(part, field) if isinstance(item, dict)]
+
+
+def headers_of(match: Any) -> list[Any]:
+    """The headers that a match asks for."""
+    return objects_in(match, "headers")
+
+
+def path_of(match: Any) -> Object:
+    """The path that a match asks for, the implied one included."""
+    return part_of(match, "path") or part_of(ROOT_MATCH, "path")
 
 
 def matches_of(rule: Any) -> list[Any]:
     """A rule's matches, the implied one included."""
-    return _list(rule, "matches") or [ROOT_MATCH]
+    return objects_in(rule, "matches") or [ROOT_MATCH]
 
 
 def sends_to(rule: Any, key: str, home: str) -> Backends:

@@ -31,6 +31,7 @@ from webhook.traffic.httproute_parts import (
     home_of,
     key_in,
     matches_of,
+    part_of,
     rules_of,
     sends_to,
 )
@@ -119,7 +120,7 @@ class _At:
         """Whether its prefix is part of what it does: then it must have one match, with it."""
         parts = [self.rule, *backends_of(self.rule)]
         return any(
-            ((item.get("urlRewrite") or {}).get("path") or {}).get("type") == "ReplacePrefixMatch"
+            part_of(item, "urlRewrite", "path").get("type") == "ReplacePrefixMatch"
             for part in parts
             for item in filters_of(part)
         )
@@ -271,5 +272,4 @@ def _users(rule: Any, memory: Memory, home: str) -> Any:
 
 
 def _mirrors_to_ours(item: Any, memory: Memory, home: str) -> bool:
-    to = (item.get("requestMirror") or {}).get("backendRef") if isinstance(item, dict) else None
-    return key_in(to, home) in memory.canaries
+    return key_in(part_of(item, "requestMirror", "backendRef"), home) in memory.canaries

@@ -19,6 +19,8 @@ from webhook.traffic.httproute_parts import (
     backends_of,
     filters_of,
     key_in,
+    objects_in,
+    part_of,
     rules_of,
     weight_of,
 )
@@ -90,7 +92,7 @@ def takes_cookie(ref: Any) -> bool:
         str(header.get("name")).lower()
         for item in filters_of(ref)
         for kind in ("add", "set")
-        for header in (item.get("responseHeaderModifier") or {}).get(kind) or []
+        for header in objects_in(part_of(item, "responseHeaderModifier"), kind)
     }
 
 
@@ -107,10 +109,10 @@ def _remembered(ref: Object, share: Share) -> Object:
     there: Object = {}
     for item in filters_of(ref):
         if item.get("type") == "ResponseHeaderModifier":  # at most one is allowed
-            there = item.get("responseHeaderModifier") or {}
+            there = part_of(item, "responseHeaderModifier")
         else:
             kept.append(item)
-    change = {**there, "add": [*(there.get("add") or []), cookie]}
+    change = {**there, "add": [*objects_in(there, "add"), cookie]}
     setter = {"type": "ResponseHeaderModifier", "responseHeaderModifier": change}
     return {**ref, "filters": [*kept, setter]}
 

@@ -1,15 +1,18 @@
 """Header routes, cookies and mirrors on HTTPRoutes through all that users write in mid-release."""
 
 from copy import deepcopy
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projection_fakes import FakeWorld, Server, stripped
+from projection_fakes import NOW, FakeWorld, Server, request, stripped
 
 from tests.strategies import SPLITS, Object, backend, narrow_routes, route
+from webhook.mutation.mutate import mutate
 from webhook.mutation.world import Running
 from webhook.objects.intent import Share, Split, Sticky
 from webhook.objects.steps import HeaderMatch, HeaderRoute, MirrorRoute, StringMatch
+from webhook.projection.fields import write
 
 BETA = HeaderMatch(header_name="X-Canary", header_value=StringMatch(exact="yes"))
 WHOLE = Share(
@@ -89,3 +92,40 @@ def test_a_route_created_in_mid_release_shows_what_any_gateway_can_do() -> None:
     assert "filters" not in own
     assert all("filters" not in ref for ref in own["backendRefs"])
     assert server.intend(split=None).stored == users
+
+
+_FIELDS = ["backendRefs", "filters", "matches", "headers", "path", "requestMirror", "backendRef",
+           "urlRewrite", "name", "weight", "type", "value", "responseHeaderModifier", "set",
+           "queryParams", "method", "namespace", "kind", "group"]  # fmt: skip
+_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(_FIELDS),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+_WEB = st.just(backend())
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            _JSON,
+            st.fixed_dictionaries(
+                {"backendRefs": st.lists(st.one_of(_WEB, _JSON), max_size=3)},
+                optional={"matches": st.lists(_JSON), "filters": st.lists(_JSON)},
+            ),
+        ),
+        max_size=3,
+    )
+)
+def test_a_route_that_makes_no_sense_is_left_to_the_api_server_to_refuse(rules: list[Any]) -> None:
+    """The schema is looked at after admission."""
+    server = Server().create(route([backend()])).intend(split=SPLIT)
+    mutate(request(write(server.stored, ("spec", "rules"), rules), server.stored), FakeWorld(), NOW)
