@@ -5,8 +5,13 @@ for it anywhere, Envoy wants all of the text. With both anchors it is the same.
 """
 
 import re
+from typing import Final
 
 from webhook.objects.steps import StringMatch
+
+_CLASS: Final = re.compile(r"\\\[|\[\^?\]?(?:\\.|[^\]\\])*\]")
+_NOT_RE2: Final = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
+"""Looking around, references to groups, and repeats that never give back."""
 
 
 class Inexpressible(Exception):
@@ -14,12 +19,18 @@ class Inexpressible(Exception):
 
 
 def text_pattern(value: StringMatch) -> str:
-    """A whole text, with both anchors."""
+    """A whole text, with both anchors.
+
+    Raises:
+        Inexpressible: it is no expression that RE2 reads. One wrong expression can cost a proxy
+            its whole configuration.
+
+    """
     return f"^{_inner(value, '.*')}$"
 
 
 def cookie_pattern(name: str, value: StringMatch) -> str:
-    """A ``Cookie`` header in which one cookie has this value."""
+    """A ``Cookie`` header in which one cookie has this value; raises as `text_pattern`."""
     return f"^(?:.*;)?[ ]*{_escaped(name)}={_inner(value, '[^;]*')}[ ]*(?:;.*)?$"
 
 
@@ -28,7 +39,17 @@ def _inner(value: StringMatch, anything: str) -> str:
         return _escaped(value.exact)
     if value.prefix is not None:
         return _escaped(value.prefix) + anything
-    return f"(?:{value.regex})"
+    return f"(?:{_read(value.regex or '')})"
+
+
+def _read(regex: str) -> str:
+    try:
+        re.compile(regex)
+    except re.error as error:
+        raise Inexpressible(f"can't read the expression {regex!r}: {error}") from error
+    if _NOT_RE2.search(_CLASS.sub("[]", regex)):
+        raise Inexpressible(f"can't have the expression {regex!r}: RE2 does not know all of it")
+    return regex
 
 
 def _escaped(text: str) -> str:

@@ -111,6 +111,8 @@ LACKS = {
     "two cookies": (share(cookie(exact="always"), HeaderMatch(
         cookie_name="b", cookie_value=StringMatch(exact="always"))), "room for one header"),
     "an empty header": (share(header(exact="")), "an empty header"),
+    "no expression": (share(header(regex="v(")), "can't read the expression 'v('"),
+    "not in RE2": (share(cookie(regex="(?!x)v")), "RE2 does not know"),
     "a mirror": (Share("web-canary", 5, mirrors=(MirrorRoute(name="m"),)), "can't mirror"),
     "a preview of itself": (Share("web-canary", 5, preview="shop.example"), "one of its own hosts"),
 }  # fmt: skip
