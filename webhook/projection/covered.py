@@ -17,20 +17,20 @@ Values: TypeAlias = Mapping[Path, Any]
 """Covered fields with their values; ABSENT for a field that is not there."""
 
 
-def cover(user: Object, values: Values) -> Object:
-    """Show ``values`` in place of the user's.
+def cover(user: Object, values: Values, notes: Mapping[str, str | None]) -> Object:
+    """Show ``values`` in place of the user's, and set (or with None remove) ``notes`` beside.
 
     An annotation remembers both for each field: what the user wants, and what is shown. It
     describes the object as it is, so it stays right whatever becomes of the intent.
     """
     if not values:
-        return annotate(user, {names.ORIGINAL: None})
+        return annotate(user, {names.ORIGINAL: None, **notes})
     remembered = {
         ".".join(path): {"user": _plain(read(user, path)), "shown": _plain(value)}
         for path, value in values.items()
     }
     text = orjson.dumps(remembered, option=orjson.OPT_SORT_KEYS).decode()
-    shown = annotate(user, {names.ORIGINAL: text})
+    shown = annotate(user, {names.ORIGINAL: text, **notes})
     for path, value in values.items():
         shown = write(shown, path, value)
     return shown

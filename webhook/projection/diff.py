@@ -45,11 +45,12 @@ def _walk_dict(
         old = before.get(key, _ABSENT)
         if new is old:
             continue
+        where = f"{path}/{_escape(key)}"
         if old is _ABSENT:
             kept -= 1
-            operations.append({"op": "add", "path": f"{path}/{_escape(key)}", "value": new})
+            operations.append({"op": "add", "path": where, "value": new})
         else:
-            _walk(old, new, f"{path}/{_escape(key)}", operations)
+            _walk(old, new, where, operations)
     if kept != len(before):
         operations += [
             {"op": "remove", "path": f"{path}/{_escape(key)}"} for key in before if key not in after
@@ -99,4 +100,6 @@ def _size(operations: list[Operation]) -> int:
 
 
 def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")  # in this order: "~1" has a tilde too
+    if "~" in key:
+        key = key.replace("~", "~0")  # first, since what stands for a slash has a tilde too
+    return key.replace("/", "~1") if "/" in key else key

@@ -48,6 +48,8 @@ def with_keys(users: Object, keys: Keys) -> Object:
 
 
 def _without(template: Object, keys: Keys) -> Object:
+    if not (keys.labels or keys.annotations):
+        return template
     template = update(template, _LABELS, dict.fromkeys(keys.labels, ABSENT))
     return update(template, _ANNOTATIONS, dict.fromkeys(keys.annotations, ABSENT))
 
