@@ -44,6 +44,8 @@ def uncover(new: Object, old: Object | None = None) -> Object:
     that of the stored ``old`` where the write dropped it.
     """
     mine, stored = _remembered(new), _remembered(old)
+    if not (mine or stored):
+        return new
     if mine and old and annotations(new)[names.ORIGINAL] != annotations(old).get(names.ORIGINAL):
         stored = {}  # this write was answered by us already: what it remembers is the whole truth
     user = new

@@ -21,14 +21,14 @@ def diff(before: Json, after: Json) -> list[Operation]:
     Equal means equal as JSON: ``true`` is not ``1``. Raises RecursionError for values nested
     deeper than Python's stack.
     """
+    if before is after:
+        return []
     operations: list[Operation] = []
     _walk(before, after, "", operations)
     return operations
 
 
 def _walk(before: Json, after: Json, path: str, operations: list[Operation]) -> None:
-    if before is after:
-        return
     if isinstance(before, dict) and isinstance(after, dict):
         _walk_dict(before, after, path, operations)
     elif isinstance(before, list) and isinstance(after, list):
@@ -63,7 +63,8 @@ def _walk_list(
     if len(before) == len(after):
         changes: list[Operation] = []
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            _walk(old, new, f"{path}/{index}", changes)
+            if old is not new:
+                _walk(old, new, f"{path}/{index}", changes)
     else:
         changes = [_below(path, change) for change in _list_changes(before, after)]
     whole = {"op": "replace", "path": path, "value": after}
