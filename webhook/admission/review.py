@@ -3,6 +3,7 @@
 import re
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -134,7 +135,9 @@ def _write(
     return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 
 
+@lru_cache(maxsize=64)
 def _audit_key(key: str) -> str:
+    """Return a key that the API server takes; the decision has but a few."""
     if _AUDIT_KEY.fullmatch(key):
         return key
     return _NOT_AUDIT_KEY.sub("-", key)[:63].strip("-_.") or "unnamed"
