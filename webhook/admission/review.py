@@ -7,8 +7,11 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
+from msgspec.structs import replace
 
+from webhook import names
 from webhook.admission.decode import decode
 from webhook.mutation.request import Request
 from webhook.objects.raw import Object
@@ -89,7 +92,25 @@ def read_request(envelope: Envelope) -> Request:
     for text in _TEXTS(request):
         if type(text) is not str:
             raise BadRequestError("request has a name, kind or user that is not a string")
+    if request.group == names.GROUP:
+        return _with_status(request)
     return request
+
+
+def _with_status(request: Request) -> Request:
+    """Of our own kinds the status matters too: how far a release is."""
+    old = {**request.old, **_status(request.old)} if request.old else None
+    return replace(request, object={**request.object, **_status(request.object)}, old=old)
+
+
+def _status(obj: Object) -> Object:
+    status = obj.get("status")
+    if not isinstance(status, msgspec.Raw):
+        return {}
+    try:
+        return {"status": orjson.loads(bytes(status))}
+    except orjson.JSONDecodeError as error:
+        raise BadRequestError("request.object.status is not JSON") from error
 
 
 def _object(holder: dict[str, Any], key: str) -> Object:
