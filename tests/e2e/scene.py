@@ -80,7 +80,7 @@ class Scene:
         flags = ("--force", "--grace-period=-1") if force else ()
         self.lab.kubectl("replace", *flags, "-f", "-", input=as_yaml(list(manifests)))
 
-    def set(self, version: str, **fields: Any) -> None:
+    def edit(self, version: str, **fields: Any) -> None:
         """``kubectl patch release``: the fields that people may change."""
         sight = self.release(version)
         assert sight, f"no Release of {version}"
@@ -88,7 +88,7 @@ class Scene:
 
     def approve(self, version: str) -> None:
         """Approve every step."""
-        self.set(version, approve=50)
+        self.edit(version, approve=50)
 
     def until_half(self, version: str, env: Mapping[str, str] | None = None) -> Sight:
         """Apply a version and wait until it has half of the traffic (policy ``HALF``)."""

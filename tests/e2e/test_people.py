@@ -64,13 +64,13 @@ def test_a_person_pauses_a_release_and_lets_it_go_on(scene: Callable[..., Scene]
     """`spec.paused`: an approval meanwhile moves nothing, and is not forgotten."""
     shop = scene("httproute", steps=HALF)
     shop.until_half("v2")
-    shop.set("v2", paused=True)
+    shop.edit("v2", paused=True)
     told = shop.wait_told("v2", "the Release is paused")
     assert "v2 has 50 % of the traffic" in told
     shop.approve("v2")
     shop.wait_seen("v2")
     assert shop.release("v2").phase == "Waiting"  # type: ignore[union-attr]  # it is there
-    shop.set("v2", paused=False)
+    shop.edit("v2", paused=False)
     shop.wait_for("v2", "Succeeded")
     report = shop.end()
     shop.assert_share_never_falls(report, "v2")
@@ -87,7 +87,7 @@ def test_a_person_aborts_in_every_phase(scene: Callable[..., Scene], phase: str)
         shop.wait_for("v2", "Waiting")
         shop.approve("v2")
     shop.wait_for("v2", phase)
-    shop.set("v2", abort=True)
+    shop.edit("v2", abort=True)
     shop.wait_for("v2", "Aborted")
     report = shop.end()
     aborted = shop.sights[-1].at

@@ -5,6 +5,7 @@ Where pods that serve are killed, the application serves on for 2 s when it is t
 """
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -174,6 +175,36 @@ def test_a_version_that_crashes_under_traffic_is_taken_back(scene: Callable[...,
     assert report.between(until=shop.sights[0].at).failed == 0
     assert shop.pods() == {"v1": 4}
     shop.assert_left_as(shop.app.service(), shop.route, held=True)
+
+
+@pytest.mark.parametrize("side", ["v1", "v2"])
+def test_a_node_that_is_lost_takes_only_its_own_pods_with_it(
+    scene: Callable[..., Scene], side: str
+) -> None:
+    """Old pods are replaced and the release goes on; a new one that had traffic takes it back.
+
+    Requests are lost until the control plane knows of the loss, with Slipway and without.
+    """
+    shop = scene("httproute", steps=HALF)
+    shop.until_half("v2")
+    known, victim = time.time(), shop.pods_of(side)[0]
+    shop.lab.lose(shop.namespace, victim)
+    if side == "v2":
+        shop.wait_for("v2", "RollingBack", "Aborted")
+        assert "CanaryUnready" in shop.told("v2")
+    shop.kubectl("delete", "pod", victim, "--force")
+    since = shop.wait_quiet()
+    if side == "v1":
+        shop.wait_pods(v1=4, v2=2)
+        shop.wait_ready()
+        shop.finish("v2")
+        shop.end(since=since, until=known)
+        shop.assert_left_as(*shop.manifests("v2"))
+    else:
+        shop.wait_for("v2", "Aborted")
+        shop.end(since=since, until=known)
+        assert shop.pods() == {"v1": 4}
+        shop.assert_left_as(shop.app.service(), shop.route, held=True)
 
 
 def quota(shop: Scene, pods: int) -> Object:

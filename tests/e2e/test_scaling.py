@@ -30,7 +30,7 @@ def test_a_deployment_is_scaled_up_and_down_in_every_step(scene: Callable[..., S
     shop.wait_pods(v1=8, v2=2)
     scale(shop, 4)
     shop.wait_pods(v1=4, v2=1)
-    shop.set("v2", approve=2)
+    shop.edit("v2", approve=2)
     shop.wait_for_weight("v2", 50)
     shop.wait_for("v2", "Waiting")
     scale(shop, 6)
@@ -138,7 +138,7 @@ def test_a_deployments_own_rules_for_its_pods_are_kept(
     shop = scene("httproute", steps=HALF, spec=spec)
     shop.until_half("v2")
     assert shop.pods() == {"v1": 4, "v2": 2}
-    shop.set("v2", abort=True)
+    shop.edit("v2", abort=True)
     shop.wait_for("v2", "Aborted")
     shop.apply("v3")
     shop.finish("v3")

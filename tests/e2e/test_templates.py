@@ -26,7 +26,7 @@ def bring(shop: Scene, phase: str) -> None:
             shop.approve("v2")
         case "RollingBack" | "Aborted":
             shop.wait_for("v2", "Waiting")
-            shop.set("v2", abort=True)
+            shop.edit("v2", abort=True)
     shop.wait_for("v2", phase)
 
 
@@ -94,7 +94,7 @@ def test_an_aborted_template_that_is_applied_again_starts_nothing(
     """Neither apply nor replace tries v2 again; `kubectl rollout resume` does, and it ends well."""
     shop = scene("httproute", steps=HALF)
     shop.until_half("v2")
-    shop.set("v2", abort=True)
+    shop.edit("v2", abort=True)
     shop.wait_for("v2", "Aborted")
     assert "AbortRequested" in shop.told("v2")
     held = shop.deployment()["metadata"]["generation"]
@@ -115,7 +115,7 @@ def test_the_released_manifest_settles_an_aborted_deployment(scene: Callable[...
     shop = scene("httproute", steps=HALF)
     before = shop.pods_of("v1")
     shop.until_half("v2")
-    shop.set("v2", abort=True)
+    shop.edit("v2", abort=True)
     shop.wait_for("v2", "Aborted")
     shop.apply("v1")
     assert shop.kubectl("rollout", "status", "deployment/web", "--timeout=20s").returncode == 0
