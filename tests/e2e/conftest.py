@@ -71,7 +71,7 @@ def scene(lab: Lab, guarded: Slipway) -> Iterator[Callable[..., Scene]]:
     ) -> Scene:
         namespace = lab.namespace("e2e")
         if steps is not None or guardrails:
-            lab.apply([policy(namespace, steps or STEPS, guardrails)])
+            lab.apply([policy(namespace, STEPS if steps is None else steps, guardrails)])
         made = open_scene(lab, App(namespace, **options), kind, rate)
         opened.append(made)
         return made
