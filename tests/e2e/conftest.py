@@ -79,7 +79,7 @@ def scene(lab: Lab, guarded: Slipway) -> Iterator[Callable[..., Scene]]:
     yield make
     for made in opened:
         made.probe.stop()
-        lab.kubectl("delete", "namespace", made.namespace, "--wait=false")
+        lab.kubectl("delete", "namespace", made.namespace, "--wait=false", "--ignore-not-found")
 
 
 def policy(

@@ -92,6 +92,22 @@ def test_a_route_deleted_in_mid_release_leaves_no_canary_behind(
     shop.end()
 
 
+def test_a_deployment_replaced_by_force_in_mid_release_begins_from_nothing(
+    scene: Callable[..., Scene],
+) -> None:
+    """All pods go, as natively; the new Deployment is not held, and the Service not pinned."""
+    shop = scene("httproute", steps=HALF)
+    shop.until_half("v2")
+    shop.probe.stop()  # that is what was asked for
+    shop.replace(shop.app.deployment("v2"), force=True)
+    shop.wait_pods(v2=4)
+    shop.wait_nothing_left()
+    shop.wait_answer()
+    shop.load()
+    assert shop.end().versions == ["v2"]
+    shop.assert_left_as(*shop.manifests("v2"))
+
+
 def test_a_service_that_is_new_in_mid_release_reaches_released_pods_only(
     scene: Callable[..., Scene],
 ) -> None:
