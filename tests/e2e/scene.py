@@ -141,13 +141,17 @@ class Scene:
         self.lab.wait(lambda: answers(self.lab, host or self.app.host), 30, "a pod to answer")
 
     def wait_quiet(self) -> float:
-        """Wait until 100 requests in a row were answered; returns when the first was sent."""
+        """Wait until 300 requests in a row were answered; returns when the first was sent.
+
+        They take longer than a proxy needs to follow what has just been done.
+        """
+        began = time.time()
 
         def there() -> float | None:
-            last = self.probe.report().answers[-100:]
-            return last[0].start if len(last) == 100 and all(a.ok for a in last) else None
+            last = self.probe.report().between(since=began).answers[-300:]
+            return last[0].start if len(last) == 300 and all(a.ok for a in last) else None
 
-        return self.lab.wait(there, 30, "100 good answers in a row")
+        return self.lab.wait(there, 40, "300 good answers in a row")
 
     def endpoints(self, service: str) -> set[str]:
         """Versions of the pods that a Service offers."""
