@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lab.api import Object
+from tests.e2e.app import GRACEFUL
 from tests.e2e.conftest import HALF
 from tests.e2e.scene import Scene
 
@@ -184,8 +185,11 @@ def shared(shop: Scene) -> Object:
 def test_a_service_shared_with_another_workload_cuts_nobody_off(
     scene: Callable[..., Scene], kind: str
 ) -> None:
-    """It is not pinned, the message says so, and both workloads serve all the time."""
-    shop = scene(kind, steps=HALF, labels={"tier": "front"}, replicas=2)
+    """It is not pinned, the message says so, and both workloads serve all the time.
+
+    No pod can leave such a Service before it ends, so they serve on while they do (``GRACEFUL``).
+    """
+    shop = scene(kind, steps=HALF, labels={"tier": "front"}, replicas=2, container=GRACEFUL)
     shop.lab.apply([neighbour(shop), shared(shop)])
     shop.wait_pods(v0=2, v1=2)
     shop.lab.wait(lambda: shop.endpoints("web") == {"v0", "v1"}, 20, "the Service to offer both")
@@ -222,7 +226,7 @@ def test_two_deployments_behind_one_service_are_released_at_the_same_time(
     scene: Callable[..., Scene],
 ) -> None:
     """Pinned for one, it would cut off the other: both go by pods, and no request is lost."""
-    shop = scene("httproute", steps=HALF, labels={"tier": "front"}, replicas=2)
+    shop = scene("httproute", steps=HALF, labels={"tier": "front"}, replicas=2, container=GRACEFUL)
     shop.lab.apply([neighbour(shop), shared(shop)])
     shop.wait_pods(v0=2, v1=2)
     shop.apply_beside("v2")
