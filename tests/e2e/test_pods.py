@@ -7,6 +7,8 @@ Where pods that serve are killed, the application serves on for 2 s when it is t
 import json
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -112,7 +114,7 @@ def test_pods_are_evicted_as_far_as_a_disruption_budget_allows(
     shop.until_half("v2")
     for version in ("v1", "v2"):
         victim = shop.pods_of(version)[0]
-        shop.lab.wait(lambda pod=victim: evicted(shop, pod), 20, f"the eviction of {victim}")
+        shop.lab.wait(partial(evicted, shop, victim), 20, f"the eviction of {victim}")
         shop.wait_pods(v1=4, v2=2)
         shop.wait_ready()
     shop.finish("v2")
@@ -128,7 +130,7 @@ def evicted(shop: Scene, pod: str) -> bool:
     return True
 
 
-BROKEN = {
+BROKEN: dict[str, dict[str, Any]] = {
     "crash-looping": {"env": {"READY": "after:60", "CRASH_AFTER_S": "0.5"}},
     "unschedulable": {"pod": {"nodeSelector": {"disk": "none"}}},
     "no image": {"container": {"image": "shop/missing:v2"}},

@@ -1,6 +1,6 @@
 """More pods, fewer pods, none; and Deployments whose own fields rule how pods are replaced."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +11,12 @@ from tests.e2e.scene import RELEASES, Scene
 
 pytestmark = pytest.mark.e2e
 
-QUARTER_AND_HALF = ({"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}})
+QUARTER_AND_HALF: tuple[Mapping[str, Any], ...] = (
+    {"setWeight": 25},
+    {"pause": {}},
+    {"setWeight": 50},
+    {"pause": {}},
+)
 
 
 def scale(shop: Scene, replicas: int) -> None:
@@ -117,7 +122,7 @@ def test_a_deployment_of_one_replica_is_released(scene: Callable[..., Scene], ki
     shop.assert_left_as(*shop.manifests("v2"))
 
 
-SPECS = {
+SPECS: dict[str, dict[str, Any]] = {
     "minReadySeconds": {"minReadySeconds": 2, "progressDeadlineSeconds": 60},
     "maxUnavailable": {
         "strategy": {
@@ -134,8 +139,7 @@ def test_a_deployments_own_rules_for_its_pods_are_kept(
     scene: Callable[..., Scene], field: str
 ) -> None:
     """Through an abort, a third version and its release; every field is the user's again."""
-    spec: dict[str, Any] = SPECS[field]
-    shop = scene("httproute", steps=HALF, spec=spec)
+    shop = scene("httproute", steps=HALF, spec=SPECS[field])
     shop.until_half("v2")
     assert shop.pods() == {"v1": 4, "v2": 2}
     shop.edit("v2", abort=True)

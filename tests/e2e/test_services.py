@@ -241,7 +241,7 @@ def test_two_deployments_behind_one_service_are_released_at_the_same_time(
 
 # Shapes
 
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "headless": {"clusterIP": "None"},
     "NodePort": {"type": "NodePort"},
     "multi-port": {
