@@ -15,13 +15,13 @@ from tests.e2e.app import App
 from tests.e2e.scene import Scene, answers
 
 PROGRAM = str(Path(sys.executable).with_name("slipway"))
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"setWeight": 25},
     {"pause": {"duration": "1500ms"}},
     {"setWeight": 50},
     {"pause": {"duration": "1500ms"}},
 ]
-HALF = ({"setWeight": 50}, {"pause": {}})
+HALF: tuple[dict[str, Any], ...] = ({"setWeight": 50}, {"pause": {}})
 """Half of the traffic, then a person decides: all the time that a test needs in between."""
 POLICY = {
     "strategy": {"canary": {"steps": STEPS}},
