@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from lab.kubelet.client import Client
+from lab.kubelet.config import Config
 from lab.kubelet.container import Container, now_text
 from lab.kubelet.status import Object, differs, pod_status
 
@@ -31,7 +32,7 @@ class Pod:
         self._gone = asyncio.Event()
         self._lost = False
         self.containers = [
-            Container(spec, pod, address, session, self._changed.set)
+            Container(spec, pod, address, session, Config(pod, client), self._changed.set)
             for spec in pod["spec"]["containers"]
         ]
         self.see(pod)

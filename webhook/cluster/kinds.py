@@ -63,6 +63,7 @@ DEPLOYMENTS: Final = Kind(APPS, "v1", "Deployment", "deployments")
 REPLICASETS: Final = Kind(APPS, "v1", "ReplicaSet", "replicasets")
 PODS: Final = Kind("", "v1", "Pod", "pods")
 SERVICES: Final = Kind("", "v1", "Service", "services")
+CONFIGMAPS: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SECRETS: Final = Kind("", "v1", "Secret", "secrets")
 NAMESPACES: Final = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 ENDPOINTSLICES: Final = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
@@ -93,6 +94,16 @@ VALIDATINGWEBHOOKCONFIGURATIONS: Final = Kind(
     "v1",
     "ValidatingWebhookConfiguration",
     "validatingwebhookconfigurations",
+    namespaced=False,
+)
+MUTATINGADMISSIONPOLICIES: Final = Kind(
+    ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False
+)
+MUTATINGADMISSIONPOLICYBINDINGS: Final = Kind(
+    ADMISSION,
+    "v1",
+    "MutatingAdmissionPolicyBinding",
+    "mutatingadmissionpolicybindings",
     namespaced=False,
 )
 CLUSTERRELEASEPOLICIES: Final = Kind(

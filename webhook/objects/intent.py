@@ -80,6 +80,20 @@ class Split(Intent, frozen=True, kw_only=True):
     shares: dict[str, Share]
 
 
+class Snapshots(Intent, frozen=True, kw_only=True, omit_defaults=True):
+    """Which contents a Deployment's template shows; keyed as ``ConfigMap/web``."""
+
+    shown: dict[str, str] = {}
+    """Digest of the snapshot that the template names."""
+    seen: dict[str, str] = {}
+    """Digest of the contents that were known when this was decided, where they are others than
+    those shown. Only contents that are neither are news."""
+
+    def knew(self, key: str) -> str:
+        """The contents that this decision took into account; empty if it knew of none."""
+        return self.seen.get(key) or self.shown.get(key, "")
+
+
 def read_intent(kind: type[T], text: object) -> T | None:
     """Read an annotation's value; None where it is absent or is not one of ours."""
     if not isinstance(text, str):
