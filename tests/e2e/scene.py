@@ -88,7 +88,10 @@ class Scene:
 
     def approve(self, version: str) -> None:
         """Approve every step."""
-        self.edit(version, approve=50)
+        sight = self.release(version)
+        assert sight, f"no Release of {version}"
+        steps = self.lab.get(RELEASES, sight.name, self.namespace)["status"]["steps"]
+        self.edit(version, approve=steps)
 
     def until_half(self, version: str, env: Mapping[str, str] | None = None) -> Sight:
         """Apply a version and wait until it has half of the traffic (policy ``HALF``)."""
