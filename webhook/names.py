@@ -59,6 +59,8 @@ SNAPSHOT_OF: Final = "slipway.dev/snapshot-of"
 """Label on an immutable copy of a ConfigMap or Secret: the name of the user's own."""
 LIVE: Final = "slipway.dev/live"
 """Set by a user on a ConfigMap or Secret to ``true``: pods read it itself, never a snapshot."""
+PRIMARY_ROUTE: Final = "slipway.dev/primary-route"
+"""Annotation on a preview HTTPRoute: the user's HTTPRoute that it stands beside."""
 OF_DEPLOYMENT: Final = "slipway.dev/deployment"
 """Label on a Release: the Deployment that it is about."""
 

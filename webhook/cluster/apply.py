@@ -29,6 +29,7 @@ from webhook.cluster.kinds import (
     Object,
 )
 from webhook.cluster.releases import release_object, status_patch
+from webhook.cluster.snapshot import routing
 from webhook.cluster.store import Store
 from webhook.objects.intent import Hold, Pin, Split
 from webhook.projection.deployment import (
@@ -262,14 +263,13 @@ class Actuator:
         router = ROUTERS[action.route.kind]
         kind = _ROUTES[action.route.kind]
         route = self._held(kind, action.route.namespace, action.route.name)
-        objects = {k.kind: self._store.table(k).all() for k in _ROUTES.values()}
         target = Target(
             owner=owner_of(deployment),
             namespace=deployment["metadata"]["namespace"],
             services=roots,
             term=self._term,
         )
-        for wanted in router.writes(objects, route, action.shares, target):
+        for wanted in router.writes(routing(self._store), route, action.shares, target):
             await self._write(wanted)
 
     async def _write(self, write: Write) -> None:

@@ -57,6 +57,7 @@ def _segment(text: str) -> str:
 
 APPS: Final = "apps"
 NETWORKING: Final = "networking.k8s.io"
+GATEWAY_API: Final = "gateway.networking.k8s.io"
 ADMISSION: Final = "admissionregistration.k8s.io"
 
 DEPLOYMENTS: Final = Kind(APPS, "v1", "Deployment", "deployments")
@@ -69,7 +70,9 @@ NAMESPACES: Final = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 ENDPOINTSLICES: Final = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 INGRESSES: Final = Kind(NETWORKING, "v1", "Ingress", "ingresses")
 INGRESSCLASSES: Final = Kind(NETWORKING, "v1", "IngressClass", "ingressclasses", namespaced=False)
-HTTPROUTES: Final = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
+HTTPROUTES: Final = Kind(GATEWAY_API, "v1", "HTTPRoute", "httproutes")
+GATEWAYS: Final = Kind(GATEWAY_API, "v1", "Gateway", "gateways")
+GATEWAYCLASSES: Final = Kind(GATEWAY_API, "v1", "GatewayClass", "gatewayclasses", namespaced=False)
 EVENTS: Final = Kind("events.k8s.io", "v1", "Event", "events")
 LEASES: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 SELFSUBJECTREVIEWS: Final = Kind(

@@ -138,7 +138,8 @@ class Server:
         projected = _PROJECTED.get(asked.kind)
         if projected:
             assert projected(out.object) == out.object, "the reconciler would repair for ever"
-        self.stored = deepcopy(out.object)
+        # As JSON: no two parts of what is read back are one and the same.
+        self.stored = msgspec.json.decode(msgspec.json.encode(out.object))
 
 
 def bare(obj: Object) -> Object:
