@@ -25,7 +25,10 @@ def main() -> int:
             _add(totals, result)
             if result.broken:
                 failed += 1
-                _tell(story, result, shrink=not options.no_shrink)
+                if options.brief:
+                    print(f"seed {seed}: {result.broken}")
+                else:
+                    _tell(story, result, shrink=not options.no_shrink)
                 if failed >= options.most_failures:
                     break
     _summary(totals, failed, time.monotonic() - began, reached)
@@ -38,6 +41,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--most-failures", type=int, default=3, help="stop after so many")
     parser.add_argument("--no-shrink", action="store_true", help="tell failures as they are")
+    parser.add_argument("--brief", action="store_true", help="tell failures in one line")
     parser.add_argument("--everything", action="store_true", help="all strategies")
     return parser.parse_args()
 

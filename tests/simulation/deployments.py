@@ -54,11 +54,14 @@ class DeploymentController:
             sizes, by_user = rollout.scaled(deployment, new, old), True
         else:
             if new is None:
+                if self._name_taken(deployment):  # by one whose Deployment was just deleted
+                    self._book(key)
+                    return
                 new = self._made(deployment, old)
                 sizes = {}
             else:
                 sizes = rollout.rolled(deployment, new, old)
-            by_user = False
+            by_user = new is not None and rollout.size(new) > deployment["spec"]["replicas"]
         for rs in [new, *old] if new else old:
             self._resize(deployment, rs, sizes, by_user=by_user)
         self._report(key)
@@ -73,6 +76,11 @@ class DeploymentController:
     def _is_new(self, rs: Object, deployment: Object) -> bool:
         wanted = self.hash_of(deployment["spec"]["template"])
         return bool(rs["metadata"]["labels"][HASH] == wanted)
+
+    def _name_taken(self, deployment: Object) -> bool:
+        meta = deployment["metadata"]
+        name = f"{meta['name']}-{self.hash_of(deployment['spec']['template'])}"
+        return self._api.find(REPLICASETS, meta["namespace"], name) is not None
 
     def _made(self, deployment: Object, old: list[Object]) -> Object:
         template = deployment["spec"]["template"]

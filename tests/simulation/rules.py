@@ -100,7 +100,11 @@ class Rules:
             self.excuses.begin()
         if was_held and not held:
             self._lifted(obj, old or obj)
-        if not held and names.HELD_BY not in (obj["metadata"].get("annotations") or {}):
+        waits = names.HELD_BY in (obj["metadata"].get("annotations") or {})
+        if old is not None and not held and not was_held and not waits:
+            if obj["spec"]["template"] != old["spec"]["template"]:
+                self._guarded = False  # no policy is for it
+        if not held and not waits:
             self._free_hashes.add(self._hash_of(obj["spec"]["template"]))
 
     def _lifted(self, obj: Object, old: Object) -> None:
