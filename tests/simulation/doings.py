@@ -24,6 +24,8 @@ _STABLE_GOES = ("lift", "clean")
 def do(world: World, what: str, number: int) -> None:
     """Do it, as far as it makes sense now; a refused write of a user's is a broken rule."""
     world.note(f"{what} ({number})")
+    if world.webhook_out:
+        _webhook_up(world)
     try:
         DOINGS[what](world, number)
     except Refused as error:
@@ -49,8 +51,9 @@ def _back(world: World, _number: int) -> None:
 
 
 def _replace_with(world: World, number: int) -> None:
-    others = [v for v in VERSIONS[1:] if v != world.users.version] if there(world) else ["v2"]
-    world.users.replace_with(others[number % 2])
+    if there(world):
+        others = [v for v in VERSIONS[1:] if v != world.users.version]
+        world.users.replace_with(others[number % 2])
 
 
 def _apply_and_scale(world: World, number: int) -> None:
@@ -86,7 +89,6 @@ def _scale(world: World, number: int) -> None:
 def _scale_to_0(world: World, number: int) -> None:
     if there(world):
         world.excuses.shake_all(_LONG)
-        world.excuses.stable_lost = True
         world.users.scale(0)
         world.clock.after((100, 5000)[number % 2], _scale_back, world, number)
 

@@ -21,8 +21,6 @@ class Excuses:
         """Services that also serve other workloads' pods, and so can't be guarded."""
         self.deleted = False
         """The Deployment was deleted, at some time."""
-        self.stable_lost = False
-        """The released ReplicaSet was scaled to nothing, or it never served."""
 
     def lose(self, hash_: str) -> None:
         """Pods of a version were taken away or hurt."""

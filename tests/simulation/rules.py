@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from tests.simulation.api_server import ApiServer
+from tests.simulation import rollout
+from tests.simulation.api_server import ApiServer, owners
 from tests.simulation.clock import Clock
 from tests.simulation.dataplane import DataPlane, Proxy
 from tests.simulation.deployments import HASH, is_ready
@@ -23,7 +24,15 @@ from tests.simulation.reading import (
     wanted_policy,
 )
 from webhook import names
-from webhook.cluster.kinds import DEPLOYMENTS, HTTPROUTES, INGRESSES, RELEASES, SERVICES, Kind
+from webhook.cluster.kinds import (
+    DEPLOYMENTS,
+    HTTPROUTES,
+    INGRESSES,
+    RELEASES,
+    REPLICASETS,
+    SERVICES,
+    Kind,
+)
 from webhook.objects.duration import parse_duration
 from webhook.projection.template import revision_of, stable_of, users_template
 
@@ -116,10 +125,20 @@ class Rules:
             return
         if stable is not None and wanted == stable.revision:
             return
-        if running is None and (wanted_policy(self._api) is None or self.excuses.stable_lost):
+        if running is None and (wanted_policy(self._api) is None or not self._serves(obj)):
             self._guarded = False
             return
         self._fail("rule 1", "the hold was lifted, and no release was ready for it")
+
+    def _serves(self, deployment: Object) -> bool:
+        """Whether a released ReplicaSet of the Deployment is there to be protected."""
+        uid = deployment["metadata"]["uid"]
+        return any(
+            uid in owners(rs)
+            and rs["metadata"]["labels"][HASH] in self._free_hashes
+            and rollout.size(rs)
+            for rs in self._api.all(REPLICASETS)
+        )
 
     def _route(self, obj: Object, old: Object | None) -> None:
         """Rules 1 and 4: weight is granted before it is given, and never grows on the way back."""
@@ -142,7 +161,8 @@ class Rules:
     def _service_gone(self, obj: Object) -> None:
         name = obj["metadata"]["name"]
         ours = names.CANARY_OF in (obj["metadata"].get("labels") or {})
-        if ours and self.plane and not self.excuses.deleted:
+        collected = any(self._api.by_uid(uid) is None for uid in owners(obj))
+        if ours and self.plane and not collected:
             named = list(self.plane.names(name))
             if named:
                 self._fail("rule 3", f"Service {name} is deleted while {named} may route to it")
@@ -197,7 +217,7 @@ class Rules:
             if where not in self._alive and not new:
                 continue
             self._alive.discard(where)
-            if not self.excuses.nobody_there(target.service, pods):
+            if self._guarded and not self.excuses.nobody_there(target.service, pods):
                 self._fail("rule 2", f"{proxy.name} finds nobody behind {target.service}")
 
     # What ends
@@ -210,6 +230,8 @@ class Rules:
             return
         if not self._guarded or not is_ready(pod) or self.excuses.deleted:
             return
+        if self._shrinks(pod):
+            return
         uid = meta["uid"]
         served = any(uid in uids for uids in self._served.values())
         if served and self._only_shared(uid):
@@ -217,6 +239,12 @@ class Rules:
         quiet = 0 if served else self._clock.now - self._last.get(uid, -(10**9))
         if quiet < self._drain() and not served_never(self._last, uid, served):
             self._fail("rule 3", f"{meta['name']} ends {quiet} ms after its last request")
+
+    def _shrinks(self, pod: Object) -> bool:
+        """Its side only gets smaller, in a hold: that is a matter of capacity, see `_enough`."""
+        deployment = self._api.find(DEPLOYMENTS, "shop", "web")
+        rs = self._api.by_uid(owners(pod)[0])
+        return bool(hold_text(deployment)) and rs is not None and rollout.size(rs) > 0
 
     def _only_shared(self, uid: str) -> bool:
         plane = self.plane

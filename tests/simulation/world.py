@@ -58,6 +58,7 @@ class World:
         self.crashes = 0
         self.term = 0
         self.processes: list[Process] = []
+        self._current: Process | None = None
         self.webhook_out = False
         self._faults = {fault.write: fault.what for fault in scenario.faults}
         self._slow = dict(scenario.slow)
@@ -125,13 +126,14 @@ class World:
             self._decided,
         )
         self.processes.append(process)
+        self._current = process
         self.note(f"process {self.term} leads")
         process.start()
         return process
 
     @property
     def leader(self) -> Process | None:
-        return self.processes[-1] if self.processes else None
+        return None if self._current is None or self._current.dead else self._current
 
     def retire(self, process: Process) -> None:
         process.stop()
@@ -141,13 +143,13 @@ class World:
     def _crashed(self, process: Process) -> None:
         self.crashes += 1
         self.note("the process crashes")
-        led = process is self.leader
+        led = process is self._current
         self.retire(process)
         if led:
             self.clock.after(self.dice.choice((30, 500, 4000)), self._lead_again)
 
     def _lead_again(self) -> None:
-        if not self.processes:
+        if self._current is None or self._current.dead:
             self.lead()
 
     def _broke(self, error: BaseException) -> None:
