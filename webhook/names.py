@@ -38,6 +38,14 @@ DECISIONS: Final = "slipway.dev/decisions"
 TRACK: Final = "slipway.dev/track"
 TRACK_CANARY: Final = "canary"
 TRACK_STABLE: Final = "stable"
+TRACK_RETIRING: Final = "retiring"
+"""A stable pod that gets no new requests and is the first to go."""
+
+SERVES: Final = "slipway.dev/serves"
+"""Label on pods that a fenced Service takes; its value is ``true``."""
+
+DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
+"""Native annotation on pods: a ReplicaSet that shrinks ends the cheapest first."""
 
 CANARY_OF: Final = "slipway.dev/canary-of"
 """Label on objects that Slipway owns: the name of the user's object they stand beside."""

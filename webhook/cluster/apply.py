@@ -42,6 +42,7 @@ from webhook.release.actions import (
     CreateRelease,
     DeleteCanary,
     DeleteRelease,
+    DeleteReplicaSet,
     ExposeCanary,
     LabelPod,
     LiftHold,
@@ -62,6 +63,9 @@ from webhook.traffic.routers import ROUTERS
 log = structlog.get_logger(__name__)
 
 _ROUTES: dict[str, Kind] = {"HTTPRoute": HTTPROUTES, "Ingress": INGRESSES}
+
+_CHEAPEST = "-2147483648"
+"""The least deletion cost there is (int32)."""
 
 _PROJECTIONS: dict[Kind, Callable[[Object], Object]] = {
     DEPLOYMENTS: projected_deployment,
@@ -109,16 +113,23 @@ class Actuator:
                 await self._record(namespace, action)
             case DeleteRelease(release=name):
                 await self._delete(RELEASES, self._store.table(RELEASES).get(namespace, name))
-            case SetHold(mode=mode, surge=surge, aborted=aborted):
-                hold = Hold(mode=mode, surge=surge, aborted=aborted, term=self._term)
+            case SetHold():
+                hold = Hold(
+                    mode=action.mode,
+                    surge=action.surge,
+                    unavailable=action.unavailable,
+                    aborted=action.aborted,
+                    term=self._term,
+                )
                 await self._annotate(DEPLOYMENTS, deployment, {names.HOLD: hold.text()})
             case TakeUp(stable=stable):
                 await self._annotate(DEPLOYMENTS, deployment, self._taken_up(deployment, stable))
             case LiftHold():
                 lifted = {names.HOLD: None, names.STABLE: None}
                 await self._annotate(DEPLOYMENTS, deployment, lifted)
-            case SetPin(service=name, hash=hash_):
-                pin = Pin(hash=hash_, term=self._term).text() if hash_ else None
+            case SetPin(service=name, hash=hash_, fenced=fenced):
+                wanted = Pin(hash=hash_ or "", fenced=fenced, term=self._term)
+                pin = wanted.text() if hash_ or fenced else None
                 await self._annotate(
                     SERVICES, self._held(SERVICES, namespace, name), {names.PIN: pin}
                 )
@@ -133,8 +144,11 @@ class Actuator:
                 await self._delete(kind, self._store.table(kind).get(ref.namespace, ref.name))
             case ScaleReplicaSet(name=name, replicas=replicas):
                 await self._scale(namespace, name, replicas)
-            case LabelPod(pod=name, track=track):
-                await self._label(namespace, name, track)
+            case DeleteReplicaSet(name=name):
+                table = self._table(REPLICASETS, namespace)
+                await self._delete(REPLICASETS, table.get(namespace, name))
+            case LabelPod():
+                await self._label(namespace, action)
             case MarkFailed(message=message):
                 await self._mark_failed(deployment, message)
             case Announce():
@@ -292,11 +306,14 @@ class Actuator:
         made = await self._client.patch(REPLICASETS, name, patch, namespace)
         self._table(REPLICASETS, namespace).upsert(made)
 
-    async def _label(self, namespace: str, name: str, track: str | None) -> None:
+    async def _label(self, namespace: str, action: LabelPod) -> None:
+        serves = "true" if action.serves else None
+        meta: Object = {"labels": {names.TRACK: action.track, names.SERVES: serves}}
+        if action.first_to_go is not None:
+            cost = _CHEAPEST if action.first_to_go else None
+            meta["annotations"] = {names.DELETION_COST: cost}
         try:
-            made = await self._client.patch(
-                PODS, name, {"metadata": {"labels": {names.TRACK: track}}}, namespace
-            )
+            made = await self._client.patch(PODS, action.pod, {"metadata": meta}, namespace)
         except errors.NotFound:
             return  # it ended meanwhile; its successor is labelled when it is seen
         self._table(PODS, namespace).upsert(made)

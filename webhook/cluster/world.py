@@ -7,9 +7,9 @@ from webhook.cluster.policies import Policies
 from webhook.cluster.releases import readable_releases
 from webhook.cluster.store import Store
 from webhook.mutation.world import Running
-from webhook.objects.intent import Share
 from webhook.objects.policy import Policy
 from webhook.objects.release import Release
+from webhook.release.converge import shares
 
 
 class StoreWorld:
@@ -37,12 +37,10 @@ class StoreWorld:
 
 def _running(release: Release) -> Running:
     status = release.status
-    shares = {}
-    if status.split is not None:
-        shares = {p.root: Share(canary=p.canary, weight=status.split) for p in status.exposed}
     return Running(
         name=release.name,
         pod_labels=release.spec.pod_labels,
         root_hash=status.root_hash,
-        shares=shares,
+        fenced=status.fenced,
+        shares=shares(release, status),
     )

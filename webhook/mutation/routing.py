@@ -41,7 +41,7 @@ def _pin_for_new(users: Object, request: Request, world: World) -> Pin | None:
         return None
     for running in world.running_in(request.namespace):
         if selects(selector, running.pod_labels):
-            return Pin(hash=running.root_hash)
+            return Pin(hash=running.root_hash, fenced=running.fenced)
     return None
 
 

@@ -19,6 +19,8 @@ class Running:
     """The ReplicaSet whose pods every Service of this Deployment selects now."""
     shares: Mapping[str, Share]
     """By root Service: the split that its routes carry now."""
+    fenced: bool = False
+    """Of these pods only those that are labelled as serving."""
 
 
 class World(Protocol):

@@ -41,9 +41,12 @@ class Hold(Intent, frozen=True, kw_only=True):
 
 
 class Pin(Intent, frozen=True, kw_only=True):
-    """Which ReplicaSet's pods a Service selects, by ``pod-template-hash``."""
+    """Which of the pods that its user's selector takes in a Service selects."""
 
-    hash: str
+    hash: str = ""
+    """Those of one ReplicaSet, by ``pod-template-hash``; empty for those of all."""
+    fenced: bool = False
+    """Of these only the ones that are labelled as serving, so that single pods can leave."""
 
 
 class Sticky(msgspec.Struct, frozen=True):

@@ -167,6 +167,14 @@ class ReleaseStatus(_Camel, frozen=True):
     """How many new pods are wanted."""
     ready_canary: int = 0
     """How many of them were ready when last recorded."""
+    replicas: int = 0
+    """The Deployment's replicas for which pods were asked."""
+    unavailable: int = 0
+    """So many stable pods the hold lets go, to stay within the budget."""
+    retired: int = 0
+    """So many stable pods have left, or are leaving, their Services."""
+    fenced: bool = False
+    """Services take only pods that are labelled as serving."""
     root_hash: str = ""
     """The ReplicaSet that the user's Services are pinned to; empty while they are not."""
     exposed: tuple[SharedOut, ...] = ()

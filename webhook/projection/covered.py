@@ -4,14 +4,19 @@ The user's part and ours are told apart by value. The API server fills in defaul
 admission, so a covered field that differs from what we projected was set by this write.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 import orjson
+from jsonpointer import JsonPointer
 
 from webhook import names
 from webhook.objects.raw import Object
 from webhook.projection.fields import ABSENT, Path, annotate, annotations, read, write
+
+_POINTER: Final = re.compile(r"(/([^~/]|~[01])+)+")
 
 Values: TypeAlias = Mapping[Path, Any]
 """Covered fields with their values; ABSENT for a field that is not there."""
@@ -26,7 +31,7 @@ def cover(user: Object, values: Values) -> Object:
     if not values:
         return annotate(user, {names.ORIGINAL: None})
     remembered = {
-        ".".join(path): {"user": _plain(read(user, path)), "shown": _plain(value)}
+        _pointer(path): {"user": _plain(read(user, path)), "shown": _plain(value)}
         for path, value in values.items()
     }
     text = orjson.dumps(remembered, option=orjson.OPT_SORT_KEYS).decode()
@@ -48,7 +53,7 @@ def uncover(new: Object, old: Object | None = None) -> Object:
         stored = {}  # this write was answered by us already: what it remembers is the whole truth
     user = new
     for key in {**mine, **stored}:
-        path = tuple(key.split("."))
+        path = _path(key)
         value = read(new, path)
         for memory in (mine.get(key), stored.get(key)):
             if memory is not None and value == _value(memory.get("shown")):
@@ -59,7 +64,7 @@ def uncover(new: Object, old: Object | None = None) -> Object:
 
 def shown_in(obj: Object | None, path: Path) -> Any:
     """What a projection shows at ``path`` of an object; ABSENT where none covers it."""
-    memory = _remembered(obj).get(".".join(path))
+    memory = _remembered(obj).get(_pointer(path))
     return ABSENT if memory is None else _value(memory.get("shown"))
 
 
@@ -74,7 +79,23 @@ def _remembered(obj: Object | None) -> Mapping[str, Mapping[str, Any]]:
         return {}
     if not isinstance(values, dict):
         return {}
-    return {key: value for key, value in values.items() if isinstance(value, dict)}
+    return {
+        key: value
+        for key, value in values.items()
+        if isinstance(value, dict) and _POINTER.fullmatch(key)
+    }
+
+
+@lru_cache(maxsize=256)
+def _pointer(path: Path) -> str:
+    """The field's name in the memory: a JSON Pointer (RFC 6901)."""
+    return str(JsonPointer.from_parts(path).path)
+
+
+@lru_cache(maxsize=256)
+def _path(pointer: str) -> Path:
+    """The field of that name; raises JsonPointerException for what is not a pointer."""
+    return tuple(JsonPointer(pointer).parts)
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ from webhook.projection.covered import Values, cover, uncover
 from webhook.projection.fields import Path, annotate, annotations
 
 _HASH: Final[Path] = ("spec", "selector", names.POD_TEMPLATE_HASH)
+_SERVES: Final[Path] = ("spec", "selector", names.SERVES)
 
 
 def pin_of(obj: Object | None) -> Pin | None:
@@ -17,8 +18,11 @@ def pin_of(obj: Object | None) -> Pin | None:
 
 
 def shown_by(pin: Pin | None) -> Values:
-    """The selector key that a pin covers."""
-    return {_HASH: pin.hash} if pin else {}
+    """The selector keys that a pin covers."""
+    if pin is None:
+        return {}
+    of_one = {_HASH: pin.hash} if pin.hash else {}
+    return {**of_one, _SERVES: "true"} if pin.fenced else of_one
 
 
 def users_service(new: Object, old: Object | None = None) -> Object:

@@ -96,6 +96,11 @@ def unfinished(obj: Object) -> bool:
     return not Phase(phase).finished if phase in set(Phase) else False
 
 
+def calls_for_engine(obj: Object) -> bool:
+    """Whether a Release is in flight, or somebody wants its aborted version tried again."""
+    return unfinished(obj) or (obj.get("spec") or {}).get("retry") is True
+
+
 def in_flight(store: Store) -> set[Key]:
     """Every Deployment that needs the engine, as the tables stand now."""
     held = {
@@ -106,7 +111,7 @@ def in_flight(store: Store) -> set[Key]:
     running = {
         key
         for obj in store.table(RELEASES).all()
-        if unfinished(obj) and (key := key_of_release(obj)) is not None
+        if calls_for_engine(obj) and (key := key_of_release(obj)) is not None
     }
     return held | running
 

@@ -14,7 +14,13 @@ from webhook.cluster.policies import Policies
 from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
 from webhook.cluster.store import Change, Store
 from webhook.objects.raw import Object
-from webhook.reconciler.active import Active, in_flight, key_of_release, unfinished, wants_engine
+from webhook.reconciler.active import (
+    Active,
+    calls_for_engine,
+    in_flight,
+    key_of_release,
+    wants_engine,
+)
 from webhook.reconciler.counts import PhaseClock
 from webhook.reconciler.queue import Key, WorkQueue
 from webhook.reconciler.stranded import stranded
@@ -87,7 +93,7 @@ class Reconciler:
             self._deployment_changed((namespace, meta["name"]), change)
         elif change.kind == RELEASES:
             key = key_of_release(change.object)
-            if key and (unfinished(change.object) or key in self._active):
+            if key and (calls_for_engine(change.object) or key in self._active):
                 self._queue.add(key)
         elif change.kind in OF_A_NAMESPACE:
             self._add_all(namespace)
@@ -160,7 +166,9 @@ class Reconciler:
 
     async def _perform(self, deployment: Object, seen: Observed, decided: Plan) -> None:
         self._clock.passed(seen.release, decided, datetime.now(UTC))
-        roots = frozenset(root.name for root in seen.roots)
+        roots = frozenset(root.name for root in seen.roots).union(
+            *(route.roots for route in seen.routes)  # also of Services that were deleted
+        )
         for action in decided.actions:
             log.info(
                 "action",

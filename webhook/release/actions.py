@@ -36,10 +36,12 @@ class DeleteRelease:
 
 @dataclass(frozen=True, slots=True)
 class SetHold:
-    """Hold the Deployment so that exactly ``surge`` new pods exist (none for ``Gate``)."""
+    """Hold the Deployment at ``surge + unavailable`` new pods (none for ``Gate``)."""
 
     mode: Literal["Gate", "Step", "Halt"]
     surge: int = 0
+    unavailable: int = 0
+    """So many of the stable pods go."""
     aborted: bool = False
 
 
@@ -57,10 +59,12 @@ class LiftHold:
 
 @dataclass(frozen=True, slots=True)
 class SetPin:
-    """Pin a Service to one ReplicaSet's pods, or, with None, unpin it."""
+    """Pin a Service to one ReplicaSet's pods, or, with None, to those of all."""
 
     service: str
     hash: str | None
+    fenced: bool = False
+    """Of these pods only those that are labelled as serving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +107,25 @@ class ScaleReplicaSet:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteReplicaSet:
+    """Delete the empty ReplicaSet of an aborted version.
+
+    The native controller, told to scale a paused Deployment up from 0, takes the newest one.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class LabelPod:
     """Say in place which side a live pod is on, or, with None, take the label away."""
 
     pod: str
     track: str | None
+    serves: bool = False
+    """Whether a fenced Service takes it."""
+    first_to_go: bool | None = None
+    """Mark it as the first that its ReplicaSet ends, or take the mark away; None: as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +157,7 @@ Action: TypeAlias = (
     | SetSplit
     | RemoveStray
     | ScaleReplicaSet
+    | DeleteReplicaSet
     | LabelPod
     | MarkFailed
     | Announce

@@ -4,10 +4,12 @@ from webhook.objects.duration import parse_duration
 from webhook.objects.policy import Policy
 from webhook.objects.release import (
     DeploymentRef,
+    Phase,
     PolicyRef,
     ReleaseSpec,
     StableRef,
 )
+from webhook.objects.strategy import Canary, Promotion, Strategy
 from webhook.release.actions import (
     Action,
     CreateRelease,
@@ -35,6 +37,8 @@ def begin(seen: Observed) -> Plan:
         return Plan(actions=(TakeUp(seen.serving),), reason="a change waits for Slipway")
     if hold is None and not deployment.projected:
         return Plan(actions=(LiftHold(),), reason="what a lifted hold left is taken away")
+    if hold and hold.aborted and _retried(seen):
+        return Plan(actions=(SetHold("Gate"),), reason="the aborted version is tried again")
     if hold is None or hold.aborted:
         actions = (*_leftovers(seen), *_labels(seen), *_forgotten(seen))
         return Plan(actions=actions, reason="at rest")
@@ -46,12 +50,38 @@ def begin(seen: Observed) -> Plan:
     if seen.policy is None or seen.policy.spec.strategy.none is not None:
         return Plan(actions=(*_leftovers(seen), LiftHold()), reason="no policy guards it any more")
     if hold.mode == "Step":
-        return Plan(actions=(SetHold("Halt", surge=hold.surge),), reason="its Release is gone")
+        halt = SetHold("Halt", hold.surge, hold.unavailable)
+        return Plan(actions=(halt,), reason="its Release is gone")
     name = _name(seen)
     return Plan(
         actions=(CreateRelease(name, snapshot(seen, seen.policy, seen.stable)),),
         reason=f"release {name} begins",
     )
+
+
+def _retried(seen: Observed) -> bool:
+    """Whether somebody set ``spec.retry`` on the aborted Release of the present version."""
+    last = seen.finished[0] if seen.finished else None
+    if last is None or last.status.phase is not Phase.ABORTED:
+        return False
+    return last.spec.retry and last.spec.revision == seen.deployment.revision
+
+
+def _within_window(seen: Observed, policy: Policy) -> bool:
+    """Whether this version is one of the last that were fully released."""
+    released = [r for r in seen.finished if r.status.phase is Phase.SUCCEEDED]
+    revisions = [r.spec.revision for r in released]
+    revisions += [r.spec.stable.revision for r in released[-1:]]
+    known = seen.deployment.stable.revision if seen.deployment.stable else ""
+    before = [each for each in dict.fromkeys(revisions) if each != known]
+    return seen.deployment.revision in before[: policy.spec.rollback_window.revisions]
+
+
+def _how(seen: Observed, policy: Policy) -> tuple[Strategy, Promotion]:
+    """The policy's strategy; on the way back to a version that is known, one verified switch."""
+    if _within_window(seen, policy):
+        return Strategy(canary=Canary(steps=())), "Automatic"
+    return policy.spec.strategy, policy.spec.promotion
 
 
 def _name(seen: Observed) -> str:
@@ -69,6 +99,7 @@ def snapshot(seen: Observed, policy: Policy, stable: Side) -> ReleaseSpec:
     if policy.spec.progress_deadline:
         deadline = round(parse_duration(policy.spec.progress_deadline).total_seconds())
     known = deployment.stable
+    strategy, promotion = _how(seen, policy)
     return ReleaseSpec(
         deployment=DeploymentRef(name=deployment.name, uid=deployment.uid),
         policy=PolicyRef(kind=policy.kind, name=policy.name),
@@ -80,9 +111,11 @@ def snapshot(seen: Observed, policy: Policy, stable: Side) -> ReleaseSpec:
             version=known.version if known else "",
             revision=known.revision if known else "",
         ),
-        strategy=policy.spec.strategy,
+        strategy=strategy,
         traffic=policy.spec.traffic,
         progress_deadline_seconds=deadline,
+        promotion=promotion,
+        on_shared_service=policy.spec.guardrails.on_shared_service,
     )
 
 
@@ -101,7 +134,12 @@ def _leftovers(seen: Observed) -> tuple[Action, ...]:
 def _labels(seen: Observed) -> tuple[Action, ...]:
     """At rest no pod is on a side."""
     sides = [side for side in (seen.stable, seen.canary, *seen.leftovers) if side]
-    pods = [pod for side in sides for pod in side.pods if pod.track and not pod.terminating]
+    pods = [
+        pod
+        for side in sides
+        for pod in side.pods
+        if (pod.track or pod.serves) and not pod.terminating
+    ]
     return tuple(LabelPod(pod.name, None) for pod in pods)
 
 

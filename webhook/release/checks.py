@@ -1,8 +1,11 @@
 """What must be seen before a stage may end: each check gives the reason why not, or None."""
 
+from collections.abc import Iterable
+
+from webhook import names
 from webhook.objects.release import ReleaseStatus
 from webhook.release.converge import outgoing
-from webhook.release.observed import Observed
+from webhook.release.observed import Observed, PodView, RootView
 
 
 def roots_reach(seen: Observed, hash_: str) -> str | None:
@@ -15,18 +18,26 @@ def roots_reach(seen: Observed, hash_: str) -> str | None:
             continue
         if root.endpoints - side.all:
             return f"Service {root.name} still offers pods of another version"
-        if side.ready - root.endpoints:
-            return f"Service {root.name} does not offer every ready pod yet"
+        if lacking := _offers_too_much_or_little(root, side.pods):
+            return lacking
     return None
 
 
 def roots_offer_both(seen: Observed) -> str | None:
     """Every unpinned Service offers the ready pods of both versions."""
-    sides = [side for side in (seen.stable, seen.canary) if side]
-    ready = frozenset[str]().union(*(side.ready for side in sides))
+    pods = [pod for side in (seen.stable, seen.canary) if side for pod in side.pods]
     for root in seen.roots:
-        if ready - root.endpoints:
-            return f"Service {root.name} does not offer every ready pod yet"
+        if lacking := _offers_too_much_or_little(root, pods):
+            return lacking
+    return None
+
+
+def _offers_too_much_or_little(root: RootView, pods: Iterable[PodView]) -> str | None:
+    leaving = {pod.uid for pod in pods if pod.track == names.TRACK_RETIRING}
+    if root.endpoints & leaving and not root.shared:
+        return f"Service {root.name} still offers pods that make room"
+    if {pod.uid for pod in pods if pod.ready} - leaving - root.endpoints:
+        return f"Service {root.name} does not offer every ready pod yet"
     return None
 
 
@@ -35,6 +46,8 @@ def canary_ready(seen: Observed, status: ReleaseStatus) -> str | None:
     deployment = seen.deployment
     if deployment.paused_by_user:
         return "the Deployment is paused by its user; kubectl rollout resume goes on"
+    if status.canary_replicas == 0:
+        return None
     if seen.canary is None:
         return "the Deployment controller has not made the new ReplicaSet yet"
     ready = len(seen.canary.ready)
@@ -48,7 +61,10 @@ def canary_reachable(seen: Observed, status: ReleaseStatus) -> str | None:
     if seen.canary is None:
         return "the new ReplicaSet is gone"
     there = {canary.name: canary for canary in seen.canaries}
+    roots = {root.name for root in seen.roots}
     for pair in status.exposed:
+        if pair.root not in roots:
+            continue
         found = there.get(pair.canary)
         if found is None:
             return f"Service {pair.canary} is not there yet"

@@ -8,10 +8,12 @@ from typing import Literal
 
 from webhook import names
 from webhook.objects.intent import Hold, Share
-from webhook.objects.release import Phase, Release, ReleaseStatus
+from webhook.objects.release import Phase, Release, ReleaseStatus, SharedOut
+from webhook.release import program
 from webhook.release.actions import (
     Action,
     DeleteCanary,
+    DeleteReplicaSet,
     ExposeCanary,
     LabelPod,
     LiftHold,
@@ -27,25 +29,45 @@ from webhook.release.observed import Observed, RouteView, Side
 
 def converge(seen: Observed, release: Release, status: ReleaseStatus) -> tuple[Action, ...]:
     """Everything still to be written; traffic moves before capacity when a version goes back."""
-    traffic = (_pins, _canaries, _splits)
+    parts = [_pins(seen, status), _canaries(seen, status), _splits(seen, release, status)]
     if status.phase is Phase.ROLLING_BACK:
-        traffic = (_splits, _pins, _canaries)
-    writes = [write for part in traffic for write in part(seen, status)]
+        parts = [parts[2], *parts[:2]]
+    writes = [write for part in parts for write in part]
     writes += _hold(seen, release, status)
     writes += _withdrawal(seen, status)
     writes += _labels(seen, status)
     return tuple(writes)
 
 
-def desired_shares(route: RouteView, status: ReleaseStatus) -> dict[str, Share]:
-    """The split that a route should carry."""
+def shares(release: Release, status: ReleaseStatus) -> dict[str, Share]:
+    """By root Service: what routes should send beside it."""
     if status.split is None:
         return {}
+    sticky = program.sticky_of(release.spec) if 0 < status.split < 100 else None
     return {
-        pair.root: Share(canary=pair.canary, weight=status.split)
+        pair.root: Share(
+            canary=pair.canary,
+            weight=status.split,
+            headers=status.routing.headers,
+            mirrors=status.routing.mirrors,
+            preview=status.routing.preview,
+            sticky=sticky,
+        )
         for pair in status.exposed
-        if pair.root in route.roots
     }
+
+
+def _desired(
+    seen: Observed, route: RouteView, release: Release, status: ReleaseStatus
+) -> dict[str, Share]:
+    """A Service that was deleted has no share: what the user wrote is what the route says."""
+    wanted, there = shares(release, status), {root.name for root in seen.roots}
+    return {root: share for root, share in wanted.items() if root in route.roots & there}
+
+
+def _beside_roots(seen: Observed, status: ReleaseStatus) -> list[SharedOut]:
+    there = {root.name for root in seen.roots}
+    return [pair for pair in status.exposed if pair.root in there]
 
 
 def outgoing(seen: Observed) -> tuple[Side, ...]:
@@ -62,27 +84,34 @@ def moved_on(seen: Observed, release: Release) -> bool:
 def _pins(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     for root in seen.roots:
         wanted = None if root.shared else status.root_hash or None
-        if root.pin != wanted or not root.projected:
-            yield SetPin(root.name, wanted)
+        # The label first: a Service that asks for it before any pod has it is empty.
+        fenced = status.fenced and not root.shared and (root.fenced or _labelled(seen))
+        if (root.pin, root.fenced) != (wanted, fenced) or not root.projected:
+            yield SetPin(root.name, wanted, fenced)
+
+
+def _labelled(seen: Observed) -> bool:
+    pods = [pod for side in (seen.stable, seen.canary) if side for pod in side.pods if pod.ready]
+    return bool(pods) and all(pod.serves for pod in pods)
 
 
 def _canaries(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     there = {canary.name: canary for canary in seen.canaries}
-    for pair in status.exposed:
+    for pair in _beside_roots(seen, status):
         found = there.get(pair.canary)
         if status.canary_hash and (found is None or found.hash != status.canary_hash):
             yield ExposeCanary(pair.root, pair.canary, status.canary_hash)
     named = {share.canary for route in seen.routes for share in route.shares.values()}
-    kept = {pair.canary for pair in status.exposed}
+    kept = {pair.canary for pair in _beside_roots(seen, status)}
     for name in sorted(there.keys() - kept - named):
         yield DeleteCanary(name)
 
 
-def _splits(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
+def _splits(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[Action]:
     for route in seen.routes:
-        shares = desired_shares(route, status)
-        if route.shares != shares or not route.projected:
-            yield SetSplit(route.ref, shares)
+        wanted = _desired(seen, route, release, status)
+        if route.shares != wanted or not route.projected:
+            yield SetSplit(route.ref, wanted)
     for ref in seen.strays:
         yield RemoveStray(ref)
 
@@ -105,11 +134,12 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
 def _wanted_hold(status: ReleaseStatus, held: Hold | None) -> SetHold:
     match status.hold:
         case "Step":
-            return SetHold("Step", surge=max(1, status.canary_replicas))
+            gone = status.unavailable
+            return SetHold("Step", max(1, status.canary_replicas - gone), gone)
         case "Halt":
             if held is None or held.new_pods == 0:
                 return SetHold("Gate")
-            return SetHold("Halt", surge=held.new_pods)
+            return SetHold("Halt", held.surge, held.unavailable)
         case "Aborted":
             return SetHold("Gate", aborted=True)
         case _:
@@ -120,11 +150,20 @@ def _same(held: Hold, wanted: SetHold) -> bool:
     mode: Literal["Gate", "Step", "Halt"] = wanted.mode
     if (held.mode, held.aborted) != (mode, wanted.aborted):
         return False
-    return mode == "Gate" or (held.surge, held.unavailable) == (wanted.surge, 0)
+    shown = held.surge, held.unavailable
+    return mode == "Gate" or shown == (wanted.surge, wanted.unavailable)
 
 
 def _withdrawal(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
+    new = seen.canary
+    over = new is not None and not new.wanted and all(pod.terminating for pod in new.pods)
+    if new and over and status.hold == "Aborted":
+        yield DeleteReplicaSet(new.name)
     if status.stage == "withdraw":
+        stable, replicas = seen.stable, seen.deployment.replicas
+        if stable and replicas and not stable.wanted:
+            # The native controller would scale up the newest ReplicaSet, which is not this one.
+            yield ScaleReplicaSet(stable.name, replicas)
         for side in outgoing(seen):
             if side.wanted > 0:
                 yield ScaleReplicaSet(side.name, 0)
@@ -136,8 +175,22 @@ def _labels(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     new = seen.canary
     if not ending and (new is None or not new.pods):
         return
+    retiring = frozenset() if ending else _retiring(seen, status)
     for side, track in ((seen.stable, names.TRACK_STABLE), (new, names.TRACK_CANARY)):
         for pod in side.pods if side else ():
-            wanted = None if ending else track
-            if pod.track != wanted and not pod.terminating:
-                yield LabelPod(pod.name, wanted)
+            leaves = pod.name in retiring
+            label = names.TRACK_RETIRING if leaves else None if ending else track
+            serves = status.fenced and not leaves and not ending
+            if (pod.track, pod.serves) != (label, serves) and not pod.terminating:
+                marked = names.TRACK_RETIRING in (pod.track, label)
+                yield LabelPod(pod.name, label, serves, leaves if marked else None)
+
+
+def _retiring(seen: Observed, status: ReleaseStatus) -> frozenset[str]:
+    """Stable pods that leave their Services: so many as there are above those that stay."""
+    if not status.retired or seen.stable is None:
+        return frozenset()
+    there = [pod for pod in seen.stable.pods if not pod.terminating]
+    above = len(there) - (seen.deployment.replicas - status.retired)
+    order = sorted(there, key=lambda pod: (pod.track != names.TRACK_RETIRING, pod.ready, pod.name))
+    return frozenset(pod.name for pod in order[: max(0, above)])

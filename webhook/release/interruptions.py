@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from webhook.objects.release import Phase, Release, ReleaseStatus
+from webhook.release import waits
+from webhook.release.at import At
 from webhook.release.converge import moved_on
 from webhook.release.observed import Observed
 from webhook.release.phases import Turn
 
-GETTING_READY = ("scale", "expose", "name")
+GETTING_READY = ("fence", "retire", "scale", "expose", "name")
 """Stages in which new pods get ready and have no more traffic than before."""
 
 
@@ -24,16 +26,21 @@ class Interruption:
     message: str
 
 
-def interruption(
-    seen: Observed, release: Release, status: ReleaseStatus, now: datetime
-) -> Interruption | None:
+def interruption(at: At, status: ReleaseStatus) -> Interruption | None:
     """What ends or sets back the release now; None while nothing does."""
+    seen, release = at.seen, at.release
     if status.phase in (Phase.ROLLING_BACK, Phase.CLEANING) or status.stage == "lift":
         return None
-    for cause in (_by_template(seen, release), _by_person(release), _by_pods(seen, status)):
-        if cause:
-            return cause
-    return _by_deadline(seen, release, status, now)
+    causes = (
+        _by_template(seen, release),
+        _by_detaching(seen),
+        _by_person(release),
+        _by_scale(seen, status),
+        _by_obstacle(at, status),
+        _by_result(at, status),
+        _by_pods(seen, status),
+    )
+    return next(filter(None, causes), None) or _by_deadline(seen, release, status, at.now)
 
 
 def outcome_now(seen: Observed, release: Release, status: ReleaseStatus) -> ReleaseStatus:
@@ -67,6 +74,55 @@ def _by_template(seen: Observed, release: Release) -> Interruption | None:
     )
 
 
+def _by_detaching(seen: Observed) -> Interruption | None:
+    if not seen.detaching:
+        return None
+    return Interruption(
+        Turn.SUPERSEDE, "Detached", "Slipway is being removed; the rollout goes on natively"
+    )
+
+
+def _by_scale(seen: Observed, status: ReleaseStatus) -> Interruption | None:
+    """Scaled to 0: told to scale up again, the native controller would make new pods only."""
+    if status.phase in (Phase.PENDING, Phase.PROMOTING):
+        return None
+    if seen.stable is None:
+        why = "the ReplicaSet of the released version is gone: there is nothing to return to"
+        return Interruption(Turn.PROMOTE, "NothingServes", why)
+    if seen.deployment.replicas and (seen.stable.wanted or seen.stable.pods):
+        return None
+    why = (
+        "the Deployment was scaled to 0 in mid-release; scaled up again, the released version "
+        "serves. kubectl rollout resume tries the new one again"
+    )
+    return Interruption(Turn.ABORT, "ScaledToZero", why)
+
+
+def _by_obstacle(at: At, status: ReleaseStatus) -> Interruption | None:
+    """What makes the release impossible as its policy wants it, known before any traffic."""
+    if status.phase is not Phase.PENDING:
+        return None
+    shared = [root.name for root in at.seen.roots if root.shared]
+    if shared and at.release.spec.on_shared_service == "Deny":
+        return Interruption(
+            Turn.ABORT,
+            "SharedService",
+            f"Service {shared[0]} also serves pods of other workloads, so it can't be pinned, and "
+            f"{at.release.spec.policy.kind} {at.release.spec.policy.name} denies that",
+        )
+    lacking = next((route.lacks for route in at.seen.routes if route.lacks), None)
+    return Interruption(Turn.ABORT, "Unsupported", lacking) if lacking else None
+
+
+def _by_result(at: At, status: ReleaseStatus) -> Interruption | None:
+    failed = waits.failed_result(at, status)
+    if failed is None:
+        return None
+    why = f": {failed.message}" if failed.message else ""
+    what = f"analysis {failed.name} of step {failed.step + 1} failed{why}"
+    return Interruption(Turn.ABORT, "AnalysisFailed", what)
+
+
 def _by_person(release: Release) -> Interruption | None:
     if not release.spec.abort:
         return None
@@ -74,7 +130,8 @@ def _by_person(release: Release) -> Interruption | None:
 
 
 def _by_pods(seen: Observed, status: ReleaseStatus) -> Interruption | None:
-    if not status.granted or status.weight.asked == 0 or seen.canary is None:
+    reached = status.weight.asked or status.routing.headers or status.routing.mirrors
+    if not status.granted or not reached or seen.canary is None:
         return None
     lost = sorted(pod.name for pod in seen.canary.pods if pod.lost_readiness)
     if lost:

@@ -66,14 +66,14 @@ def observe(raw: Raw) -> Observed:
     running = next((r for r in releases if not r.status.phase.finished), None)
     stable, canary, leftovers = _sides(raw, view, running)
     roots, canaries = _services(raw, view)
-    routes, routed = _routes(raw, view, roots)
+    routes, routed = _routes(raw, view, _splittable(roots, canaries, running))
     return Observed(
         deployment=view,
         stable=stable,
         canary=canary,
         leftovers=leftovers,
         roots=tuple(
-            RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed, r.projected)
+            RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed, r.projected, r.fenced)
             for r in roots
         ),
         canaries=canaries,
@@ -229,6 +229,7 @@ def pod_view(pod: Object) -> PodView:
         terminating=terminating,
         lost_readiness=not is_ready and not terminating and _was_ready(ready, status),
         track=labels(pod).get(names.TRACK),
+        serves=labels(pod).get(names.SERVES) == "true",
     )
 
 
@@ -255,6 +256,7 @@ class _Root:
     endpoints: frozenset[str]
     shared: bool
     projected: bool
+    fenced: bool
 
 
 def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[CanaryView, ...]]:
@@ -276,7 +278,8 @@ def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[
             pin = pin_of(service)
             shared = any(selects(selector, labels(pod)) for pod in others)
             sound = projected_service(service) == service
-            roots.append(_Root(name, pin.hash if pin else None, ready, shared, sound))
+            at = (pin.hash or None) if pin else None
+            roots.append(_Root(name, at, ready, shared, sound, bool(pin and pin.fenced)))
     by_name = sorted(roots, key=lambda r: r.name)
     return tuple(by_name), tuple(sorted(canaries, key=lambda c: c.name))
 
@@ -316,10 +319,20 @@ def _endpoints(slices: Iterable[Object]) -> Mapping[str, frozenset[str]]:
     return {name: frozenset(uids) for name, uids in ready.items()}
 
 
+def _splittable(
+    roots: Sequence[_Root], canaries: Sequence[CanaryView], running: Release | None
+) -> frozenset[str]:
+    """Services whose routes matter: also of those that are gone, and may still be split."""
+    gone = {canary.root for canary in canaries} | {
+        pair.root for pair in (running.status.exposed if running else ())
+    }
+    shared = {root.name for root in roots if root.shared}
+    return frozenset({root.name for root in roots} | gone) - shared
+
+
 def _routes(
-    raw: Raw, view: DeploymentView, roots: Sequence[_Root]
+    raw: Raw, view: DeploymentView, wanted: frozenset[str]
 ) -> tuple[tuple[RouteView, ...], frozenset[str]]:
-    wanted = frozenset(root.name for root in roots if not root.shared)
     out: list[RouteView] = []
     for router in ROUTERS.values():
         for found in router.finds(raw.routes, view.namespace, wanted):

@@ -21,6 +21,8 @@ class PodView:
     """It was ready once, still runs, and is not ready any more."""
     track: str | None
     """Value of the label ``slipway.dev/track``."""
+    serves: bool = False
+    """Fenced Services take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class RootView:
     """A route that can be split sends to it."""
     projected: bool = True
     """It shows what its pin says."""
+    fenced: bool = False
+    """Of the pods that it is pinned to, it takes only those that are labelled as serving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ class RouteView:
     """Why what it says is not known to be live; None if its controller reports it."""
     projected: bool = True
     """It shows what its split says."""
+    lacks: str | None = None
+    """Why it can't carry what the release's steps ask for; None if it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +161,5 @@ class Observed:
     """What serves beside the present template, where no hold remembers it."""
     taken: frozenset[str] = frozenset()
     """Names of the namespace's Services that are not Slipway's."""
+    detaching: bool = False
+    """Slipway is being taken out of the cluster: every release ends, and nothing is held."""

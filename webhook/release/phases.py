@@ -13,10 +13,12 @@ from webhook.objects.release import Phase
 class Turn(StrEnum):
     """What can happen to a release."""
 
-    SET_WEIGHT = "SetWeight"
-    """The next step asks for a weight."""
-    PAUSE = "Pause"
-    """The next step waits."""
+    MOVE = "Move"
+    """The step asks for pods, weight or routes that are not there yet."""
+    MORE = "More"
+    """The step's weight is not reached: the budget for pods lets it grow in portions."""
+    WAIT = "Wait"
+    """The step waits for time, a person or a result."""
     PROMOTE = "Promote"
     """No step is left."""
     SCALED = "Scaled"
@@ -43,8 +45,8 @@ class IllegalTurn(Exception):
 
 
 _NEXT_STEP: Final = {
-    Turn.SET_WEIGHT: Phase.SCALING,
-    Turn.PAUSE: Phase.WAITING,
+    Turn.MOVE: Phase.SCALING,
+    Turn.WAIT: Phase.WAITING,
     Turn.PROMOTE: Phase.PROMOTING,
 }
 _TAKEN_BACK: Final = {
@@ -60,8 +62,13 @@ _ENDED: Final = {
 
 TABLE: Final[Mapping[Phase, Mapping[Turn, Phase]]] = {
     Phase.PENDING: {**_NEXT_STEP, **_TAKEN_BACK},
-    Phase.SCALING: {Turn.SCALED: Phase.SHIFTING, **_TAKEN_BACK},
-    Phase.SHIFTING: {**_NEXT_STEP, **_TAKEN_BACK, Turn.LOST: Phase.SCALING},
+    Phase.SCALING: {Turn.SCALED: Phase.SHIFTING, **_NEXT_STEP, **_TAKEN_BACK},
+    Phase.SHIFTING: {
+        **_NEXT_STEP,
+        **_TAKEN_BACK,
+        Turn.MORE: Phase.SCALING,
+        Turn.LOST: Phase.SCALING,
+    },
     Phase.WAITING: {**_NEXT_STEP, **_TAKEN_BACK, Turn.LOST: Phase.SCALING},
     Phase.PROMOTING: {Turn.PROMOTED: Phase.CLEANING, **_TAKEN_BACK},
     Phase.CLEANING: {Turn.CLEANED: Phase.SUCCEEDED},

@@ -10,11 +10,12 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from webhook.objects.release import Phase, ReleaseStatus, Weight
+from webhook.objects.release import Phase, ReleaseStatus
+from webhook.release import grants
 from webhook.release.actions import Action, Announce, Plan, Record
+from webhook.release.at import At
 from webhook.release.begin import begin
 from webhook.release.converge import converge
-from webhook.release.grants import At
 from webhook.release.interruptions import GETTING_READY, Interruption, interruption, outcome_now
 from webhook.release.observed import Observed
 from webhook.release.phases import Turn, after
@@ -25,7 +26,6 @@ _LONGEST = 64
 """More stages than any release passes in one decision: a bound, not a limit."""
 
 _DONE = {
-    Phase.SCALING: Turn.SCALED,
     Phase.PROMOTING: Turn.PROMOTED,
     Phase.CLEANING: Turn.CLEANED,
 }
@@ -49,11 +49,11 @@ def plan(seen: Observed, now: datetime) -> Plan:
     status = seen.release.status
     if not status.stage:
         status = _entered(at, status, Phase.PENDING)
-    halted = interruption(seen, seen.release, status, now)
+    halted = interruption(at, status)
     if halted:
         status = _interrupted(at, status, halted)
     status = outcome_now(seen, seen.release, status)
-    return _advance(at, status)
+    return _advance(at, at.resized(status))
 
 
 def _advance(at: At, status: ReleaseStatus) -> Plan:
@@ -61,6 +61,9 @@ def _advance(at: At, status: ReleaseStatus) -> Plan:
     for _ in range(_LONGEST):
         if status.phase.finished:
             return _finish(at, status)
+        if _passed_over(at, status):
+            status = _leave(at, status)
+            continue
         stage = _stage(status)
         writes = converge(at.seen, at.release, status)
         lacking = _waiting(at, status) or stage.lacks(at, status)
@@ -147,16 +150,40 @@ def _leave(at: At, status: ReleaseStatus) -> ReleaseStatus:
     if status.phase is Phase.ROLLING_BACK:
         outcome = status.outcome or Phase.ABORTED
         return _entered(at, status, after(status.phase, _OUTCOME[outcome]))
-    passed = 0 if status.phase is Phase.PENDING else 1
-    status = replace(status, step=min(status.step + passed, len(at.steps)))
-    return _entered(at, status, after(status.phase, _turn_of_step(at, status)))
+    turn = _within_step(at, status)
+    while turn is None:
+        status = replace(status, step=min(status.step + 1, len(at.steps)))
+        turn = _into_step(at, status)
+    return _entered(at, status, after(status.phase, turn))
 
 
-def _turn_of_step(at: At, status: ReleaseStatus) -> Turn:
-    nothing_serves = at.seen.stable is None or not at.seen.stable.ready
-    if status.step >= len(at.steps) or (status.phase is Phase.PENDING and nothing_serves):
+def _within_step(at: At, status: ReleaseStatus) -> Turn | None:
+    """What is left to do for the present step; None once it is done."""
+    if status.phase is Phase.PENDING:
+        nothing_serves = at.seen.stable is None or not at.seen.stable.ready
+        return Turn.PROMOTE if nothing_serves else _into_step(at, status)
+    if status.phase is Phase.WAITING or at.passed(status.step):
+        return None
+    if not at.in_effect(status):
+        return Turn.SCALED if status.phase is Phase.SCALING else Turn.MORE
+    step = at.step(status)
+    return Turn.WAIT if step and step.waits else None
+
+
+def _into_step(at: At, status: ReleaseStatus) -> Turn | None:
+    """How a step begins; None if a person passes it over."""
+    step = at.step(status)
+    if step is None:
         return Turn.PROMOTE
-    return Turn.PAUSE if at.steps[status.step].pause else Turn.SET_WEIGHT
+    if at.passed(status.step):
+        return None
+    return Turn.WAIT if step.waits and at.in_effect(status) else Turn.MOVE
+
+
+def _passed_over(at: At, status: ReleaseStatus) -> bool:
+    """Whether a person wants the present step not to be waited for."""
+    waits = status.phase in (Phase.SCALING, Phase.WAITING)
+    return waits and at.passed(status.step) and _waiting(at, status) is None
 
 
 def _entered(at: At, status: ReleaseStatus, phase: Phase) -> ReleaseStatus:
@@ -181,10 +208,8 @@ def _first_applying(
 def _interrupted(at: At, status: ReleaseStatus, what: Interruption) -> ReleaseStatus:
     phase = after(status.phase, what.turn)
     status = replace(status, reason=what.reason, message=what.message)
+    if what.turn is Turn.PROMOTE:
+        return _entered(at, replace(status, step=len(at.steps)), phase)
     if what.turn is Turn.LOST:
-        back = 0 if status.split is not None else None
-        status = replace(
-            status, split=back, root_hash=at.release.spec.stable.hash, weight=Weight(asked=0)
-        )
-        return _entered(at, status, phase)
+        return _entered(at, grants.lost(at, status), phase)
     return _entered(at, replace(status, outcome=_TAKES_BACK[what.turn]), phase)

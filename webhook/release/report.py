@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from webhook.objects.release import Condition, Phase, ReleaseStatus
-from webhook.release.grants import At
+from webhook.release.at import At
 
 _REASONS = {
     Phase.PENDING: "Protecting",
@@ -26,7 +26,12 @@ def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
     if status.outcome is None:
         reason, message = _REASONS[status.phase], _sentence(at, status, why)
         status = replace(status, reason=reason, message=message)
-    status = replace(status, ready_canary=ready, observed_generation=at.release.generation)
+    status = replace(
+        status,
+        ready_canary=ready,
+        decisions=at.release.decisions,
+        observed_generation=at.release.generation,
+    )
     conditions = (
         _condition(status, "Released", _released(status), at.now),
         _condition(status, "Progressing", _progressing(status), at.now),
@@ -43,7 +48,9 @@ def _sentence(at: At, status: ReleaseStatus, why: str) -> str:
     spec = at.release.spec
     if status.phase is Phase.SUCCEEDED:
         return f"{spec.version} serves all traffic"
-    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}"
+    shared = [root.name for root in at.seen.roots if root.shared]
+    note = f" (Service {shared[0]} also serves other workloads and is not pinned)" if shared else ""
+    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}{note}"
 
 
 def _released(status: ReleaseStatus) -> str:

@@ -1,6 +1,7 @@
 """The stages of each phase, in order: one change each, verified before the next.
 
-What a stage grants stands in `grants.py`, what it must see in `checks.py`.
+What a stage grants stands in `grants.py`, what it must see in `checks.py`, how long it waits in
+`waits.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,8 +10,8 @@ from datetime import datetime
 from typing import Final
 
 from webhook.objects.release import Phase
-from webhook.release import checks, grants
-from webhook.release.grants import At, Status
+from webhook.release import checks, grants, waits
+from webhook.release.at import At, Status
 
 
 def _unchanged(_at: At, status: Status) -> Status:
@@ -29,8 +30,14 @@ def _at_once(_at: At, _status: Status, since: datetime) -> datetime:
     return since
 
 
-def _exposed(_at: At, status: Status) -> bool:
-    return bool(status.exposed)
+def _named(_at: At, status: Status) -> bool:
+    """Routes know the canary Services."""
+    return status.split is not None
+
+
+def _shrinks(at: At, status: Status) -> bool:
+    """Stable pods have to make room for new ones."""
+    return at.room(status)[1] > status.retired
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +57,26 @@ class Stage:
     applies: Callable[[At, Status], bool] = _always
 
 
+_FENCE: Final = Stage(
+    "fence",
+    "Services take only pods that are labelled as serving",
+    enter=grants.fence,
+    lacks=waits.offered,
+    until=waits.settled,
+    applies=lambda at, s: _shrinks(at, s) and not s.fenced,
+)
+_RETIRE: Final = Stage(
+    "retire",
+    "stable pods that make room leave their Services, and drain",
+    enter=grants.retire,
+    lacks=waits.offered,
+    until=waits.settled_and_drained,
+    applies=_shrinks,
+)
 _SCALE: Final = Stage(
     "scale",
     "new pods start, without traffic",
-    enter=grants.step_scale,
+    enter=grants.scale,
     lacks=lambda at, s: checks.canary_ready(at.seen, s),
 )
 _EXPOSE: Final = Stage(
@@ -61,15 +84,17 @@ _EXPOSE: Final = Stage(
     "the canary Services take up the new pods",
     enter=grants.expose,
     lacks=lambda at, s: checks.canary_reachable(at.seen, s),
-    applies=lambda at, s: at.routed or bool(s.exposed),
+    applies=lambda at, s: bool(
+        s.canary_replicas and (at.routed or at.previews or s.exposed) and at.seen.roots
+    ),
 )
 _NAME: Final = Stage(
     "name",
     "routes learn of the canary Services, at weight 0",
     enter=grants.name,
     lacks=lambda at, s: checks.canary_reachable(at.seen, s) or checks.routes_programmed(at.seen, s),
-    until=grants.settled,
-    applies=lambda _at, s: bool(s.exposed) and s.split is None,
+    until=waits.settled,
+    applies=lambda at, s: bool(s.exposed) and at.routed and s.split is None,
 )
 _UNEXPOSE: Final = Stage(
     "unexpose",
@@ -89,9 +114,10 @@ _UNNAME: Final = Stage(
     "routes forget the canary Services",
     enter=grants.unname,
     lacks=lambda at, s: checks.routes_programmed(at.seen, s),
-    until=grants.settled,
-    applies=lambda _at, s: s.split is not None,
+    until=waits.settled,
+    applies=_named,
 )
+_PODS: Final = (_FENCE, _RETIRE, _SCALE, _EXPOSE, _NAME)
 
 STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
     Phase.PENDING: (
@@ -99,8 +125,8 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             "protect",
             "Services are pinned to the released version",
             enter=grants.protect,
-            lacks=grants.retreated,
-            until=grants.found_settled,
+            lacks=waits.retreated,
+            until=waits.found_settled,
         ),
         _UNNAME,
         _UNEXPOSE,
@@ -108,57 +134,60 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
         # those first that it takes for unavailable, and these may be the ones that serve.
         replace(_WITHDRAW, applies=lambda at, _s: bool(at.seen.leftovers)),
     ),
-    Phase.SCALING: (_SCALE, _EXPOSE, _NAME),
+    Phase.SCALING: _PODS,
     Phase.SHIFTING: (
         Stage(
             "shift",
             "traffic moves, and settles",
             enter=grants.shift,
-            lacks=grants.shifted,
-            until=grants.settled,
+            lacks=waits.shifted,
+            until=waits.settled,
         ),
     ),
     Phase.WAITING: (
         Stage(
             "pause",
             "the policy pauses",
-            lacks=grants.paused,
-            until=grants.pause_over,
+            lacks=waits.undecided,
+            until=waits.pause_over,
         ),
     ),
     Phase.PROMOTING: (
-        Stage(
-            "scale", "new pods start, without traffic", enter=grants.full_scale, lacks=_SCALE.lacks
-        ),
-        _EXPOSE,
-        _NAME,
+        *_PODS,
         Stage(
             "shift",
             "traffic moves, and settles",
             enter=grants.carry_all,
-            lacks=grants.shifted,
-            until=grants.settled,
+            lacks=waits.shifted,
+            until=waits.settled,
             leave=grants.traffic_left,
         ),
         Stage(
             "repin",
             "Services move to the new pods, while routes pass them by",
             enter=grants.repin,
-            lacks=grants.pinned,
-            until=grants.settled,
+            lacks=waits.pinned,
+            until=waits.settled,
             leave=grants.traffic_left,  # that of clients in the cluster only goes now
-            applies=_exposed,
+            applies=_named,
         ),
         Stage(
             "return",
             "routes return to the Services",
             enter=grants.return_routes,
             lacks=lambda at, s: checks.routes_programmed(at.seen, s),
-            until=grants.settled,
-            applies=_exposed,
+            until=waits.settled,
+            applies=_named,
         ),
-        Stage("drain", "connections to the old pods drain", until=grants.drained),
+        Stage("drain", "connections to the old pods drain", until=waits.drained),
         _UNNAME,
+        Stage(
+            "keep",
+            "the old pods are kept for an instant way back",
+            lacks=waits.unproved,
+            until=waits.kept,
+            applies=lambda at, _s: at.previews,
+        ),
         Stage(
             "lift",
             "the old pods go",
@@ -179,25 +208,25 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             "repin",
             "Services move back to the released pods",
             enter=grants.retreat_roots,
-            lacks=grants.pinned,
-            until=grants.settled,
+            lacks=waits.pinned,
+            until=waits.settled,
             applies=lambda at, s: (
-                bool(s.exposed) and s.root_hash not in ("", at.release.spec.stable.hash)
+                s.split is not None and s.root_hash not in ("", at.release.spec.stable.hash)
             ),
         ),
         Stage(
             "retreat",
             "traffic returns to the released version",
             enter=grants.retreat,
-            lacks=grants.retreated,
-            until=grants.left_settled,
+            lacks=waits.retreated,
+            until=waits.left_settled,
             leave=grants.traffic_left,
         ),
         Stage(
             "drain",
             "connections to the old pods drain",
-            until=grants.drained,
-            applies=grants.was_granted,
+            until=waits.drained,
+            applies=lambda _at, s: s.granted,
         ),
         _UNNAME,
         _UNEXPOSE,
@@ -206,7 +235,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             "settle-up",
             "the Deployment is left as its outcome says",
             enter=grants.settle_up,
-            lacks=grants.settled_up,
+            lacks=waits.settled_up,
         ),
         Stage(
             "unpin",

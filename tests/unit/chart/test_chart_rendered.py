@@ -23,7 +23,7 @@ V1 = "v1"
 RECONCILER = {
     ("apps", "deployments"): READ | {"patch"},
     ("apps", "deployments/status"): {"patch"},
-    ("apps", "replicasets"): READ | {"patch"},
+    ("apps", "replicasets"): READ | {"patch", "delete"},
     ("", "pods"): READ | {"patch"},
     ("", "services"): OWN,
     ("discovery.k8s.io", "endpointslices"): READ,

@@ -42,9 +42,11 @@ class Service:
     root: str = ""
     shared: bool = False
     endpoints: frozenset[str] = frozenset()
+    fenced: bool = False
 
     def selects(self, pod: Pod) -> bool:
-        return self.hash in (None, pod.hash)
+        let_in = not self.fenced or pod.serves
+        return self.hash in (None, pod.hash) and let_in
 
 
 @dataclass
@@ -106,6 +108,12 @@ class Cluster:
             mode = "Gate" if self.hold.mode == "Gate" else "Halt"
             self._held(replace(self.hold, mode=mode, aborted=False))
 
+    def scale(self, replicas: int) -> None:
+        """A user or an autoscaler changes the replicas."""
+        if replicas != self.replicas:
+            self.replicas = replicas
+            self.generation += 1
+
     def retry(self) -> None:
         """``kubectl rollout resume`` of an aborted version."""
         if self.hold and self.hold.aborted:
@@ -165,7 +173,7 @@ class Cluster:
                 if hash_ not in (known, current) and (side.wanted or side.pods)
             ),
             roots=tuple(
-                RootView(s.name, s.hash, s.endpoints, s.shared, self._routed(s))
+                RootView(s.name, s.hash, s.endpoints, s.shared, self._routed(s), fenced=s.fenced)
                 for s in self.services.values()
             ),
             canaries=tuple(
@@ -188,7 +196,9 @@ class Cluster:
 
     def _side(self, rs: ReplicaSet) -> Side:
         views = tuple(
-            PodView(p.name, p.name, p.ready(self.now), p.gone_at is not None, p.lost, p.track)
+            PodView(
+                p.name, p.name, p.ready(self.now), p.gone_at is not None, p.lost, p.track, p.serves
+            )
             for p in rs.pods
         )
         return Side(name=f"web-{rs.hash}", hash=rs.hash, wanted=rs.wanted, pods=views)
@@ -219,7 +229,7 @@ class Cluster:
 
     # What the engine does
 
-    def perform(self, action: act.Action) -> None:  # noqa: C901 one row an action
+    def perform(self, action: act.Action) -> None:  # noqa: C901, PLR0912 one row an action
         """Make one action true."""
         self.log.append((self.now, action))
         match action:
@@ -230,8 +240,8 @@ class Cluster:
                 self._record(status)
             case act.DeleteRelease(release=name):
                 self.finished = [r for r in self.finished if r.name != name]
-            case act.SetHold(mode=mode, surge=surge, aborted=aborted):
-                self._held(Hold(mode=mode, surge=surge, aborted=aborted))
+            case act.SetHold(mode=mode, surge=surge, unavailable=gone, aborted=aborted):
+                self._held(Hold(mode=mode, surge=surge, unavailable=gone, aborted=aborted))
             case act.LiftHold():
                 self._held(None)
                 self.stable = None
@@ -239,16 +249,21 @@ class Cluster:
                 self.marked_failed = True
             case act.ScaleReplicaSet(name=name, replicas=replicas):
                 self.replicasets[name.removeprefix("web-")].wanted = replicas
-            case act.LabelPod(pod=name, track=track):
+            case act.DeleteReplicaSet(name=name):
+                gone = self.replicasets.pop(name.removeprefix("web-"))
+                assert all(p.gone_at for p in gone.pods), "pods that nobody ended"
+            case act.LabelPod(pod=name, track=track, serves=serves, first_to_go=first):
                 for pod in self.pods():
-                    pod.track = track if pod.name == name else pod.track
+                    if pod.name == name:
+                        pod.track, pod.serves, pod.first_to_go = track, serves, bool(first)
             case _:
                 self._perform_on_traffic(action)
 
     def _perform_on_traffic(self, action: act.Action) -> None:
         match action:
-            case act.SetPin(service=name, hash=hash_):
+            case act.SetPin(service=name, hash=hash_, fenced=fenced):
                 self.services[name].hash = hash_
+                self.services[name].fenced = fenced
             case act.ExposeCanary(root=root, canary=name, hash=hash_):
                 old = self.canaries.get(name)
                 kept = old.endpoints if old else frozenset()

@@ -30,6 +30,8 @@ class Pod:
     """Set while it is terminating."""
     lost: bool = False
     track: str | None = None
+    serves: bool = False
+    first_to_go: bool = False
     served_at: datetime | None = None
     """When traffic may last have reached it."""
 
@@ -59,7 +61,9 @@ class ReplicaSet:
         now = cluster.now
         self.pods = [p for p in self.pods if p.gone_at is None or now < p.gone_at]
         live = [pod for pod in self.pods if pod.gone_at is None]
-        for pod in sorted(live, key=lambda p: p.ready(now))[: max(0, len(live) - self.wanted)]:
+        for pod in sorted(live, key=lambda p: (p.ready(now), not p.first_to_go))[
+            : max(0, len(live) - self.wanted)
+        ]:
             pod.gone_at = now + GRACE
         for _ in range(self.wanted - len(live)):
             self.made += 1

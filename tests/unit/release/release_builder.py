@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cluster_model import SECOND, Cluster, Route, Service
 from native import ReplicaSet
@@ -13,12 +13,13 @@ from rules import Rules
 
 from webhook.objects.duration import format_duration
 from webhook.objects.policy import Policy, PolicySpec, Traffic
-from webhook.objects.release import Phase, Release, ReleaseStatus
+from webhook.objects.release import Phase, Release, ReleaseStatus, Result
 from webhook.objects.steps import Pause, Step
-from webhook.objects.strategy import Canary, Strategy
+from webhook.objects.strategy import BlueGreen, Canary, Strategy
 from webhook.release.actions import Action, Plan
 from webhook.release.observed import RouteRef
 from webhook.release.plan import plan
+from webhook.release.program import post_promotion, steps_of
 
 ROUTE = RouteRef("HTTPRoute", "shop", "web")
 UNTIL_APPROVED = "until approved"
@@ -40,6 +41,9 @@ class ReleaseBuilder:
         self._history = 10
         self._slices_every = SECOND
         self._crashes: random.Random | None = None
+        self._strategy: Strategy | None = None
+        self._extra: int | str | None = None
+        self._spec: dict[str, Any] = {}
 
     def replicas(self, count: int) -> ReleaseBuilder:
         self._replicas = count
@@ -59,9 +63,24 @@ class ReleaseBuilder:
         self._routes[ref] = Route(ref, frozenset(names))
         return self
 
-    def steps(self, *steps: int | timedelta | str) -> ReleaseBuilder:
-        """A weight, the length of a pause, or `UNTIL_APPROVED`."""
+    def steps(self, *steps: int | timedelta | str | Step) -> ReleaseBuilder:
+        """A weight, the length of a pause, `UNTIL_APPROVED`, or any step as it is."""
         self._steps = tuple(_step(step) for step in steps)
+        return self
+
+    def blue_green(self, **fields: Any) -> ReleaseBuilder:
+        """One switch instead of steps."""
+        self._strategy = Strategy(blue_green=BlueGreen(**fields))
+        return self
+
+    def extra_pods(self, budget: int | str) -> ReleaseBuilder:
+        """Most pods beside the replicas."""
+        self._extra = budget
+        return self
+
+    def spec(self, **fields: Any) -> ReleaseBuilder:
+        """Further fields of the policy."""
+        self._spec.update(fields)
         return self
 
     def settle(self, seconds: float) -> ReleaseBuilder:
@@ -95,9 +114,11 @@ class ReleaseBuilder:
         """The policy that guards the Deployment."""
         traffic = Traffic(settle=format_duration(self._settle), drain=format_duration(self._drain))
         spec = PolicySpec(
-            strategy=Strategy(canary=Canary(steps=self._steps)),
+            strategy=self._strategy
+            or Strategy(canary=Canary(steps=self._steps, max_extra_pods=self._extra)),
             traffic=traffic,
             revision_history_limit=self._history,
+            **self._spec,
         )
         return Policy(kind="ClusterReleasePolicy", name="default", namespace=None, spec=spec)
 
@@ -121,7 +142,9 @@ class ReleaseBuilder:
         return story
 
 
-def _step(step: int | timedelta | str) -> Step:
+def _step(step: int | timedelta | str | Step) -> Step:
+    if isinstance(step, Step):
+        return step
     if isinstance(step, int):
         return Step(set_weight=step)
     return Step(pause=Pause(format_duration(step) if isinstance(step, timedelta) else None))
@@ -212,9 +235,22 @@ class Story:
             self.rest()
             if self.cluster.release is None and not self.pass_time() and not self.decide():
                 return self
-            if self.status.stage == "pause":
+            if self.status.stage in ("pause", "keep"):
+                self.answer("Successful")
                 self.cluster.change_release(approve=self.status.step + 1)
         raise AssertionError(f"no end; now: {self.plan.reason}, {self.status}")
+
+    def answer(self, phase: str, name: str | None = None) -> None:
+        """Every analysis of the present step, or one, comes to a result."""
+        release, index = self.release, self.status.step
+        steps, after = steps_of(release.spec), post_promotion(release.spec.strategy)
+        asked = steps[index].analysis if index < len(steps) else after
+        results = tuple(
+            Result(template.template_name, index, phase)
+            for template in (asked.templates if asked else ())
+            if name in (None, template.template_name)
+        )
+        self.cluster.change_release(results=(*release.spec.results, *results))
 
     # Looking
 

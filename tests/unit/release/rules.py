@@ -156,6 +156,7 @@ class Rules:
                     share = shares.get(root)
                     if share is None or share.weight < 100:
                         out |= cluster.services[root].endpoints
-                    if share is not None and share.weight > 0 and share.canary in cluster.canaries:
+                    reached = share is not None and (share.weight > 0 or share.headers)
+                    if share is not None and reached and share.canary in cluster.canaries:
                         out |= cluster.canaries[share.canary].endpoints
         return out

@@ -5,17 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.objects.release import Phase
-from webhook.release.grants import canary_name, pods_for
+from webhook.release.grants import canary_name
 from webhook.release.phases import TABLE, IllegalTurn, Turn, after
+from webhook.release.program import pods_for
 from webhook.release.stages import STAGES
 
 P, T = Phase, Turn
-FORWARD = {T.SET_WEIGHT: P.SCALING, T.PAUSE: P.WAITING, T.PROMOTE: P.PROMOTING}
+FORWARD = {T.MOVE: P.SCALING, T.WAIT: P.WAITING, T.PROMOTE: P.PROMOTING}
 BACK = dict.fromkeys((T.ABORT, T.SUPERSEDE, T.RETURN), P.ROLLING_BACK)
 LEGAL = {
     P.PENDING: {**FORWARD, **BACK},
-    P.SCALING: {T.SCALED: P.SHIFTING, **BACK},
-    P.SHIFTING: {**FORWARD, **BACK, T.LOST: P.SCALING},
+    P.SCALING: {**FORWARD, T.SCALED: P.SHIFTING, **BACK},
+    P.SHIFTING: {**FORWARD, **BACK, T.MORE: P.SCALING, T.LOST: P.SCALING},
     P.WAITING: {**FORWARD, **BACK, T.LOST: P.SCALING},
     P.PROMOTING: {T.PROMOTED: P.CLEANING, **BACK},
     P.CLEANING: {T.CLEANED: P.SUCCEEDED},

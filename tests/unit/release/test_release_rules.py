@@ -2,21 +2,58 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from release_builder import UNTIL_APPROVED, ReleaseBuilder, Story
 
 from webhook.objects.release import Phase
+from webhook.objects.steps import (
+    AnalysisStep,
+    CanaryScale,
+    HeaderMatch,
+    HeaderRoute,
+    MirrorRoute,
+    Step,
+    StringMatch,
+    TemplateRef,
+)
+from webhook.objects.strategy import Preview
 
+TESTERS = HeaderRoute("testers", (HeaderMatch("x-tester", StringMatch(exact="yes")),))
+SMOKE = AnalysisStep((TemplateRef("smoke"),))
 SHAPES = ["route", "service", "mixed", "two roots", "two routes", "shared", "nothing"]
 STEPS = st.lists(
     st.one_of(
         st.integers(0, 100),
         st.just(timedelta(seconds=20)),
         st.just(UNTIL_APPROVED),
+        st.sampled_from(
+            [
+                Step(set_canary_scale=CanaryScale(replicas=2)),
+                Step(set_canary_scale=CanaryScale(percent=0)),
+                Step(set_canary_scale=CanaryScale(match_traffic_weight=True)),
+                Step(set_header_route=TESTERS),
+                Step(set_header_route=HeaderRoute(TESTERS.name)),
+                Step(set_mirror_route=MirrorRoute("copy", percentage=50)),
+                Step(analysis=SMOKE),
+            ]
+        ),
     ),
-    max_size=4,
+    max_size=5,
+)
+GREEN = st.fixed_dictionaries(
+    {},
+    optional={
+        "preview": st.just(Preview("next.example", TESTERS)),
+        "preview_replica_count": st.integers(1, 3),
+        "auto_promotion_enabled": st.booleans(),
+        "auto_promotion_seconds": st.just(20),
+        "pre_promotion_analysis": st.just(SMOKE),
+        "post_promotion_analysis": st.just(SMOKE),
+        "scale_down_delay_seconds": st.sampled_from([0, 40]),
+    },
 )
 KINDS = [
     "abort",
@@ -30,6 +67,10 @@ KINDS = [
     "delete release",
     "delete route",
     "retry",
+    "skip",
+    "promote",
+    "fails",
+    "inconclusive",
 ]
 
 
@@ -39,7 +80,10 @@ class Case:
 
     shape: str
     replicas: int
-    steps: list[int | timedelta | str]
+    steps: list[int | timedelta | str | Step]
+    green: dict[str, Any] | None
+    extra: int | None
+    manual: bool
     drain: int
     seed: int | None
     events: list[tuple[int, str]]
@@ -50,6 +94,9 @@ CASES = st.builds(
     shape=st.sampled_from(SHAPES),
     replicas=st.integers(1, 6),
     steps=STEPS,
+    green=st.one_of(st.none(), st.none(), GREEN),
+    extra=st.one_of(st.none(), st.integers(1, 3)),
+    manual=st.booleans(),
     drain=st.sampled_from([0, 1, 10, 30]),
     seed=st.one_of(st.none(), st.integers(0, 1000)),
     events=st.lists(st.tuples(st.integers(0, 60), st.sampled_from(KINDS)), max_size=4),
@@ -59,6 +106,11 @@ CASES = st.builds(
 def build(case: Case) -> Story:
     """The story of a case, right after v2 was applied."""
     release = ReleaseBuilder().replicas(case.replicas).steps(*case.steps).drain(case.drain)
+    release.spec(promotion="Manual" if case.manual else "Automatic")
+    if case.green is not None:
+        release.blue_green(**case.green)
+    elif case.extra is not None:
+        release.extra_pods(case.extra)
     match case.shape:
         case "route":
             release.routed()
@@ -77,7 +129,7 @@ def build(case: Case) -> Story:
     return release.start()
 
 
-def disturb(story: Story, what: str) -> None:  # noqa: C901 one row an interruption
+def disturb(story: Story, what: str) -> None:  # noqa: C901, PLR0912 one row an interruption
     """One thing that comes in between."""
     cluster = story.cluster
     match what:
@@ -103,6 +155,12 @@ def disturb(story: Story, what: str) -> None:  # noqa: C901 one row an interrupt
             cluster.delete_route()
         case "retry":
             cluster.retry()
+        case "skip":
+            cluster.change_release(skip=story.status.step + 1)
+        case "promote":
+            cluster.change_release(promote=True)
+        case "fails" | "inconclusive" if cluster.release:
+            story.answer("Failed" if what == "fails" else "Inconclusive")
 
 
 def _on_its_way(story: Story) -> bool:
@@ -111,7 +169,7 @@ def _on_its_way(story: Story) -> bool:
     return guarded and story.cluster.version != story.serving
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(CASES)
 def test_every_release_ends_and_no_rule_breaks_on_the_way(case: Case) -> None:
     """Rules 1 to 7 of the design, after every single write and second."""
