@@ -200,7 +200,7 @@ class ReplicaSetController:
         pods = [p for p in pods_of(self._api, rs) if "deletionTimestamp" not in p["metadata"]]
         surplus = len(pods) - rollout.size(rs)
         if surplus > 0:
-            order = sorted(pods, key=lambda p: (is_ready(p), -_number(p)))
+            order = sorted(pods, key=lambda p: (is_ready(p), _cost(p), -_number(p)))
             by_user = rs["metadata"]["uid"] in self._native.scaled_by_user
             for pod in order[:surplus]:
                 self._nodes.ending(pod, by_user=by_user)
@@ -270,6 +270,11 @@ def is_ready(pod: Object) -> bool:
         return False
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _cost(pod: Object) -> int:
+    notes = pod["metadata"].get("annotations") or {}
+    return int(notes.get(names.DELETION_COST, "0"))
 
 
 def _number(pod: Object) -> int:

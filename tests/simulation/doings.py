@@ -58,6 +58,7 @@ def _replace_with(world: World, number: int) -> None:
 
 def _apply_and_scale(world: World, number: int) -> None:
     if there(world):
+        world.excuses.resize()
         version = "v4" if world.users.version != "v4" else "v5"
         world.users.apply(version, replicas=1 + number % 5)
 
@@ -83,6 +84,7 @@ def _reapply(world: World, _number: int) -> None:
 
 def _scale(world: World, number: int) -> None:
     if there(world):
+        world.excuses.resize()
         world.users.scale((1, 2, 3, 4, 5, 8, 2, 1)[number])
 
 
@@ -248,7 +250,7 @@ def _deploy_again(world: World, gone: Object) -> None:
 
 
 def _edit_policy(world: World, number: int) -> None:
-    strategy = random_strategy(random.Random(number), everything=world.everything)  # noqa: S311
+    strategy = random_strategy(random.Random(number), everything=world.scenario.everything)  # noqa: S311
     world.users.set_policy({**world.scenario.policy, "strategy": strategy})
 
 

@@ -85,8 +85,10 @@ def _strays(world: World) -> str:
             if where not in world.users.wanted:
                 return f"rule 7: {kind.kind} {obj['metadata']['name']} is left over"
     for pod in world.api.all(PODS):
-        if names.TRACK in pod["metadata"]["labels"]:
-            return f"rule 7: pod {pod['metadata']['name']} keeps its track"
+        ours = {names.TRACK, names.SERVES} & pod["metadata"]["labels"].keys()
+        ours |= {names.DELETION_COST} & notes(pod).keys()
+        if ours:
+            return f"rule 7: pod {pod['metadata']['name']} keeps {ours}"
     return ""
 
 

@@ -17,6 +17,7 @@ class Excuses:
         self.lossy: set[str] = set()
         self._shaken: dict[str, int] = {}
         self._all_until = -1
+        self._sized_until = -1
         self.shared: set[str] = set()
         """Services that also serve other workloads' pods, and so can't be guarded."""
         self.deleted = False
@@ -38,6 +39,14 @@ class Excuses:
         """What was taken away is back; it has so long to get ready."""
         self._all_until = self._clock.now + ms
         self.deleted = False
+
+    def resize(self) -> None:
+        """The user wants another number of pods: sides shrink in proportion, traffic or not."""
+        self._sized_until = self._clock.now + _SHAKEN
+
+    @property
+    def resized(self) -> bool:
+        return self._clock.now < self._sized_until
 
     def begin(self) -> None:
         """A new rollout is held: nothing of it has been lost yet."""

@@ -22,7 +22,7 @@ from webhook.cluster.policies import FOLLOWED, Policies
 from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
 from webhook.cluster.store import Store
 from webhook.cluster.table import Change
-from webhook.reconciler.active import in_flight, key_of_release, unfinished, wants_engine
+from webhook.reconciler.active import calls_for_engine, in_flight, key_of_release, wants_engine
 from webhook.reconciler.stranded import stranded
 from webhook.release.actions import Plan
 from webhook.release.observe import observe
@@ -139,7 +139,7 @@ class Process:
                 self._add(key)
         elif change.kind == RELEASES:
             of = key_of_release(change.object)
-            if of and (unfinished(change.object) or of in self._active):
+            if of and (calls_for_engine(change.object) or of in self._active):
                 self._add(of)
         elif change.kind in OF_A_NAMESPACE or change.kind in (*CLUSTER_WIDE, NAMESPACES):
             for each in sorted(self._active):
@@ -214,7 +214,9 @@ class Process:
         self._again.add(key)
 
     async def _perform(self, key: Key, deployment: Object, seen: Observed, decided: Plan) -> None:
-        roots = frozenset(root.name for root in seen.roots)
+        roots = frozenset(root.name for root in seen.roots).union(
+            *(route.roots for route in seen.routes)
+        )
         for action in decided.actions:
             current = self._store.table(DEPLOYMENTS).get(*key)
             await self._actuator.perform(current or deployment, roots, action)

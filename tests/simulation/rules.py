@@ -230,7 +230,7 @@ class Rules:
             return
         if not self._guarded or not is_ready(pod) or self.excuses.deleted:
             return
-        if self._shrinks(pod):
+        if self.excuses.resized:
             return
         uid = meta["uid"]
         served = any(uid in uids for uids in self._served.values())
@@ -239,12 +239,6 @@ class Rules:
         quiet = 0 if served else self._clock.now - self._last.get(uid, -(10**9))
         if quiet < self._drain() and not served_never(self._last, uid, served):
             self._fail("rule 3", f"{meta['name']} ends {quiet} ms after its last request")
-
-    def _shrinks(self, pod: Object) -> bool:
-        """Its side only gets smaller, in a hold: that is a matter of capacity, see `_enough`."""
-        deployment = self._api.find(DEPLOYMENTS, "shop", "web")
-        rs = self._api.by_uid(owners(pod)[0])
-        return bool(hold_text(deployment)) and rs is not None and rollout.size(rs) > 0
 
     def _only_shared(self, uid: str) -> bool:
         plane = self.plane

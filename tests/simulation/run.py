@@ -11,7 +11,7 @@ from tests.simulation.finish import finish_something
 from tests.simulation.scenario import Action, Scenario
 from tests.simulation.world import World
 
-MOST_EVENTS = 60_000
+MOST_EVENTS = 12_000
 MOST_TIME = 8 * 3600 * 1000
 _PATIENCE = 150_000
 """Milliseconds to wait for a stage that may never come."""

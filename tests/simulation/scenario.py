@@ -11,14 +11,9 @@ from typing import Any
 
 from tests.simulation.policies import random_policy
 from tests.simulation.shop import SHAPES
+from webhook.release.stages import STAGES as ROWS
 
-STAGES = (
-    "Pending/protect", "Scaling/scale", "Scaling/expose", "Scaling/name", "Shifting/shift",
-    "Waiting/pause", "Promoting/scale", "Promoting/shift", "Promoting/repin", "Promoting/return",
-    "Promoting/drain", "Promoting/unname", "Promoting/lift", "Cleaning/clean",
-    "RollingBack/repin", "RollingBack/retreat", "RollingBack/drain", "RollingBack/unname",
-    "RollingBack/unexpose", "RollingBack/withdraw", "RollingBack/settle-up", "RollingBack/unpin",
-)  # fmt: skip
+STAGES = tuple(f"{phase}/{stage.name}" for phase, row in ROWS.items() for stage in row)
 
 _COMMON = (
     "apply", "apply", "apply", "back", "abort", "reapply", "replace", "replace with", "scale",
@@ -31,9 +26,6 @@ _RARE = (
     "rollout resume", "undo", "restart", "retry", "skip", "promote", "quota", "two leaders",
     "scale to 0", "apply and scale", "webhook cut", "edit route", "edit service", "webhook down",
 )  # fmt: skip
-
-OPEN = frozenset({"scale to 0", "delete service"})
-"""Actions that the engine does not get over yet; they are drawn and left out."""
 
 KINDS = ("Deployment", "Release", "ReplicaSet", "Pod", "Service", "EndpointSlice", "HTTPRoute")
 FAULTS = ("crash before", "crash after", "timeout", "409", "429", "500", "late", "no webhook")
@@ -78,10 +70,12 @@ class Scenario:
     slow: tuple[tuple[str, int], ...] = ()
     """Kinds whose watches may be so many milliseconds late."""
     admission_policy: bool = False
+    everything: bool = True
+    """Strategies beyond ``setWeight`` and ``pause`` as well."""
 
 
-def scenario(seed: int, *, everything: bool) -> Scenario:
-    """The scenario of a seed. ``everything``: strategies beyond setWeight and pause as well."""
+def scenario(seed: int, *, everything: bool = True) -> Scenario:
+    """The scenario of a seed."""
     dice = random.Random(seed)  # noqa: S311 dice for tests
     settle = dice.choice((0, 200, 1000, 5000))
     drain = dice.choice((0, 500, 3000, 10_000))
@@ -98,6 +92,7 @@ def scenario(seed: int, *, everything: bool) -> Scenario:
         faults=_faults(dice),
         slow=tuple((kind, dice.choice((500, 3000))) for kind in KINDS if dice.random() < 0.12),
         admission_policy=dice.random() < 0.5,
+        everything=everything,
     )
 
 
@@ -119,8 +114,6 @@ def _actions(dice: random.Random) -> tuple[Action, ...]:
         what = dice.choice(_COMMON if dice.random() < 0.6 else _RARE)
         stage = dice.choice(STAGES) if dice.random() < 0.5 else ""
         wait = dice.choice((0, 20, 100, 400, 2000, 8000, 30_000))
-        if what in OPEN:
-            continue
         out.append(Action(what, wait=wait, stage=stage, number=dice.randrange(8)))
     return tuple(out)
 

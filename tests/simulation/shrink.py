@@ -14,7 +14,7 @@ def rule_of(broken: str) -> str:
     return broken.partition(":")[0]
 
 
-def shrunk(scenario: Scenario, broken: str, most: int = 400) -> Scenario:
+def shrunk(scenario: Scenario, broken: str, most: int = 120) -> Scenario:
     """The smallest scenario that was found to break the same rule."""
     wanted, tries = rule_of(broken), 0
     better = True

@@ -62,7 +62,6 @@ class World:
         self.webhook_out = False
         self._faults = {fault.write: fault.what for fault in scenario.faults}
         self._slow = dict(scenario.slow)
-        self.everything = False
         self._entered: Callable[[str], None] = lambda _stage: None
         self._build()
         self._furnish()
