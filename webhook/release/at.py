@@ -107,6 +107,10 @@ class At:
         pods = min(self.replicas, max(status.canary_replicas, min(goal, most)))
         return pods, max(status.retired, pods - budget)
 
+    def making_room(self, status: Status) -> bool:
+        """Whether stable pods are leaving their Services, and may still have requests."""
+        return status.retired > status.unavailable
+
     def affordable(self, status: Status) -> int:
         """The present step's weight, or as much of it as there are new pods for."""
         goal, pods = self.weight(status), status.canary_replicas
@@ -121,6 +125,8 @@ class At:
         """
         before, after = status.replicas, self.replicas
         if after in (before, 0) or status.hold != "Step" or not status.canary_replicas:
+            return status
+        if self.making_room(status):
             return status
         if self.budget is None:
             pods = min(after, max(1, self.wanted_pods(status)))

@@ -41,6 +41,15 @@ def _offers_too_much_or_little(root: RootView, pods: Iterable[PodView]) -> str |
     return None
 
 
+def nobody_to_return_to(seen: Observed) -> str | None:
+    """The released version has no ready pod, while the new one still answers."""
+    if seen.stable is None or seen.stable.ready or not seen.deployment.replicas:
+        return None
+    if seen.canary is None or not seen.canary.ready:
+        return None
+    return "the new version keeps its traffic until a pod of the released one is ready"
+
+
 def canary_ready(seen: Observed, status: ReleaseStatus) -> str | None:
     """The wanted number of new pods is ready."""
     deployment = seen.deployment

@@ -102,7 +102,7 @@ def _canaries(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
         if status.canary_hash and (found is None or found.hash != status.canary_hash):
             yield ExposeCanary(pair.root, pair.canary, status.canary_hash)
     named = {share.canary for route in seen.routes for share in route.shares.values()}
-    kept = {pair.canary for pair in _beside_roots(seen, status)}
+    kept = {pair.canary for pair in status.exposed}
     for name in sorted(there.keys() - kept - named):
         yield DeleteCanary(name)
 
@@ -159,11 +159,11 @@ def _withdrawal(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     over = new is not None and not new.wanted and all(pod.terminating for pod in new.pods)
     if new and over and status.hold == "Aborted":
         yield DeleteReplicaSet(new.name)
+    stable, replicas = seen.stable, seen.deployment.replicas
+    if status.phase is Phase.ROLLING_BACK and stable and replicas and not stable.wanted:
+        # Scaled up from 0, the native controller takes the newest ReplicaSet, which is not this.
+        yield ScaleReplicaSet(stable.name, replicas)
     if status.stage == "withdraw":
-        stable, replicas = seen.stable, seen.deployment.replicas
-        if stable and replicas and not stable.wanted:
-            # The native controller would scale up the newest ReplicaSet, which is not this one.
-            yield ScaleReplicaSet(stable.name, replicas)
         for side in outgoing(seen):
             if side.wanted > 0:
                 yield ScaleReplicaSet(side.name, 0)
@@ -173,7 +173,8 @@ def _labels(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     """Say in place which pods are which, once new ones exist; take it back at the end."""
     ending = status.phase is Phase.CLEANING or status.stage == "settle-up"
     new = seen.canary
-    if not ending and (new is None or not new.pods):
+    marked = seen.stable is not None and any(pod.track for pod in seen.stable.pods)
+    if not (ending or marked or (new and new.pods)):
         return
     retiring = frozenset() if ending else _retiring(seen, status)
     for side, track in ((seen.stable, names.TRACK_STABLE), (new, names.TRACK_CANARY)):

@@ -182,7 +182,7 @@ def _into_step(at: At, status: ReleaseStatus) -> Turn | None:
 
 def _passed_over(at: At, status: ReleaseStatus) -> bool:
     """Whether a person wants the present step not to be waited for."""
-    waits = status.phase in (Phase.SCALING, Phase.WAITING)
+    waits = status.phase in (Phase.SCALING, Phase.WAITING) and not at.making_room(status)
     return waits and at.passed(status.step) and _waiting(at, status) is None
 
 

@@ -205,6 +205,13 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
     ),
     Phase.ROLLING_BACK: (
         Stage(
+            "recover",
+            "the released version has no ready pod to take the traffic back",
+            enter=lambda _at, s: grants.halted(s),
+            lacks=lambda at, _s: checks.nobody_to_return_to(at.seen),
+            applies=lambda at, s: s.granted and checks.nobody_to_return_to(at.seen) is not None,
+        ),
+        Stage(
             "repin",
             "Services move back to the released pods",
             enter=grants.retreat_roots,

@@ -1,0 +1,101 @@
+"""Replicas that change or are gone in mid-release, and a Service that is."""
+
+from datetime import timedelta
+
+from native import Pod
+from release_builder import ROUTE, UNTIL_APPROVED, ReleaseBuilder, Story
+from rules import Rules
+
+from webhook.objects.release import Phase
+from webhook.release import actions as act
+
+
+def test_traffic_returns_only_to_a_version_that_can_take_it() -> None:
+    """The one stable pod restarts as the user goes back: the new version serves until then."""
+    story = ReleaseBuilder().replicas(1).routed().start().until_stage("repin")
+    cluster = story.cluster
+    story.rules.lossy = True
+    cluster.start = timedelta(seconds=20)
+    cluster.vanish("v1")
+    cluster.tick()
+    cluster.apply("v1")
+    story.until_stage("recover")
+    assert "keeps its traffic" in story.plan.reason
+    story.until_stage("retreat", Phase.ROLLING_BACK)
+    assert any(pod.ready(cluster.now) for pod in cluster.pods("v1"))
+    story.to_the_end()
+    story.assert_only("v1")
+
+
+class Unruled(Rules):
+    """Asserts nothing: a user took away what the rules speak of."""
+
+    def check(self) -> None:
+        pass
+
+    def check_ended(self, before: list[Pod]) -> None:
+        pass
+
+
+def unruled(story: Story) -> Story:
+    story.rules = Unruled(story.cluster, story.rules.drain)
+    return story
+
+
+def paused_at(weight: int, **more: int) -> Story:
+    """A routed release of four pods that waits for a person."""
+    release = ReleaseBuilder().routed().steps(weight, UNTIL_APPROVED)
+    if more:
+        release.extra_pods(more["extra"])
+    return release.start().until_stage("pause")
+
+
+def test_the_number_of_new_pods_follows_the_replicas() -> None:
+    """`kubectl scale` or an autoscaler, up and down, while a step waits."""
+    story = paused_at(25)
+    for replicas, pods in ((8, 2), (12, 3), (4, 1)):
+        story.cluster.scale(replicas)
+        story.rest()
+        hold = story.did(act.SetHold)[-1]
+        assert (hold.surge, hold.unavailable) == (pods, 0)
+    assert story.status.weight.asked == 25
+
+
+def test_with_a_budget_both_sides_follow_the_replicas() -> None:
+    """Half of the pods are new before and after; never more than the budget beside."""
+    story = paused_at(50, extra=1)
+    story.cluster.scale(8)
+    story.rest()
+    hold = story.did(act.SetHold)[-1]
+    assert hold.surge + hold.unavailable == 4
+    assert hold.surge == 1
+
+
+def test_scaled_to_0_a_release_ends_and_the_released_version_comes_back() -> None:
+    """The native controller would make pods of the newest ReplicaSet; it is gone by then."""
+    story = unruled(paused_at(25))
+    story.cluster.scale(0)
+    for replicaset in story.cluster.replicasets.values():
+        replicaset.wanted, replicaset.pods = 0, []
+    story.until(lambda s: s.status.phase is Phase.ABORTED)
+    assert story.status.reason == "ScaledToZero"
+    assert list(story.cluster.replicasets) == ["h-v1"]
+
+
+def test_scaled_up_again_before_it_is_back_the_released_version_is_asked_for_first() -> None:
+    """Otherwise the native controller and Slipway would fight over the new one."""
+    story = unruled(paused_at(25))
+    story.cluster.replicasets["h-v1"].wanted = 0
+    story.cluster.replicasets["h-v1"].pods = []
+    story.until(lambda s: s.status.stage == "withdraw")
+    story.rest()
+    scaled = story.did(act.ScaleReplicaSet)
+    assert [(a.name, a.replicas) for a in scaled][:2] == [("web-h-v1", 4), ("web-h-v2", 0)]
+
+
+def test_a_route_of_a_deleted_service_is_its_users_own_before_the_canary_service_goes() -> None:
+    """It would name a Service that is not there any more."""
+    story = unruled(paused_at(25))
+    del story.cluster.services["web"]
+    story.rest()
+    assert story.did(act.SetSplit)[-1] == act.SetSplit(ROUTE, {})
