@@ -5,7 +5,25 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from tests.simulation import shop
+from webhook.objects.intent import Share, Split
+from webhook.objects.steps import HeaderMatch, HeaderRoute, StringMatch
+from webhook.traffic import httproute
+
 Spec = dict[str, Any]
+
+
+def _carry_more() -> bool:
+    """Whether routers can carry headers, mirrors and previews beside the weight."""
+    header = HeaderMatch(header_name="x", header_value=StringMatch(exact="y"))
+    share = Share("web-canary", 0, headers=(HeaderRoute("people", (header,)),))
+    plain = Share("web-canary", 0)
+    route = shop.http_route("web", ("web",))
+    shown = [httproute.project(route, Split(shares={"web": s}))["spec"] for s in (share, plain)]
+    return bool(shown[0] != shown[1])
+
+
+CARRY_MORE = _carry_more()
 
 
 def random_policy(dice: random.Random, settle: int, drain: int, *, everything: bool) -> Spec:
@@ -32,7 +50,7 @@ def random_strategy(dice: random.Random, *, everything: bool) -> Spec:
     canary: Spec = {"steps": [_step(dice, everything=everything) for _ in range(dice.randrange(5))]}
     if everything and dice.random() < 0.25:
         canary["maxExtraPods"] = dice.choice((1, 2, "25%", "50%"))
-    if everything and dice.random() < 0.15:
+    if everything and dice.random() < 0.15 and CARRY_MORE:
         canary["stickiness"] = {}
     return {"canary": canary}
 
@@ -46,16 +64,16 @@ def _step(dice: random.Random, *, everything: bool) -> Spec:
 
 
 def _beyond(dice: random.Random) -> Spec:
-    match dice.randrange(4):
+    match dice.randrange(4 if CARRY_MORE else 2):
         case 0:
             return {"setCanaryScale": _scale(dice)}
         case 1:
-            return {"setHeaderRoute": _header(dice)}
+            return {"analysis": {"templates": [{"templateName": "errors"}]}}
         case 2:
+            return {"setHeaderRoute": _header(dice)}
+        case _:
             share = dice.choice((0, 20, 100))
             return {"setMirrorRoute": {"name": "copy", "percentage": share}}
-        case _:
-            return {"analysis": {"templates": [{"templateName": "errors"}]}}
 
 
 def _scale(dice: random.Random) -> Spec:
@@ -78,7 +96,7 @@ def _blue_green(dice: random.Random) -> Spec:
             spec["autoPromotionSeconds"] = dice.choice((1, 20))
     if dice.random() < 0.3:
         spec["previewReplicaCount"] = 1
-    if dice.random() < 0.3:
+    if dice.random() < 0.3 and CARRY_MORE:
         spec["preview"] = {"host": "preview.example"}
     for when in ("prePromotionAnalysis", "postPromotionAnalysis"):
         if dice.random() < 0.2:
