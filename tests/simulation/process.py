@@ -71,6 +71,8 @@ class Process:
         self._due: dict[Key, int] = {}
         self._failures: dict[Key, int] = {}
         self._started = False
+        self._slowness = dice.choice((4, 20, 60))
+        """Milliseconds until a change is looked at, at most."""
 
     # Life
 
@@ -151,7 +153,7 @@ class Process:
         if not ms and key in self._busy:
             self._again.add(key)
             return
-        at = self._clock.now + (ms or self._dice.randrange(1, 6))
+        at = self._clock.now + (ms or self._dice.randrange(1, self._slowness))
         if key in self._due and self._due[key] <= at:
             return
         self._due[key] = at
