@@ -115,6 +115,13 @@ def _kill(world: World, number: int) -> None:
             world.api.end_pod(_key(pod))
 
 
+def _kill_new(world: World, _number: int) -> None:
+    """The node dies under all new pods."""
+    for pod in sides(world)[0]:
+        world.excuses.lose(pod["metadata"]["labels"][HASH])
+        world.api.end_pod(_key(pod))
+
+
 def _others_serve(world: World, uid: str) -> bool:
     for proxy in world.plane.proxies:
         for target in proxy.targets:
@@ -174,6 +181,15 @@ def _retry(world: World, _number: int) -> None:
         world.api.patch(RELEASES, _key(ended[-1]), {"spec": {"retry": True}}, ALICE)
     else:
         world.users.resume()
+
+
+def _result(world: World, number: int) -> None:
+    """An analysis of the present step ends, not well."""
+    phase = ("Failed", "Inconclusive", "Error", "Running")[number % 4]
+    names_ = ("errors", "pre-promotion", "post-promotion")
+    step = _step(world)
+    results = [{"name": name, "step": step, "phase": phase} for name in names_]
+    _change_release(world, {"results": results})
 
 
 def _delete_release(world: World, _number: int) -> None:
@@ -329,6 +345,7 @@ DOINGS: Mapping[str, Callable[[World, int], object]] = {
     "scale": _scale,
     "scale to 0": _scale_to_0,
     "kill": _kill,
+    "kill new": _kill_new,
     "unready": _unready,
     "quota": _quota,
     "abort": lambda w, _: _change_release(w, {"abort": True}),
@@ -338,6 +355,7 @@ DOINGS: Mapping[str, Callable[[World, int], object]] = {
     "skip": lambda w, _: _change_release(w, {"skip": _step(w) + 1}),
     "promote": lambda w, _: _change_release(w, {"promote": True}),
     "retry": _retry,
+    "result": _result,
     "delete release": _delete_release,
     "delete service": lambda w, n: _delete(w, SERVICES, n, again=False),
     "recreate service": lambda w, n: _delete(w, SERVICES, n, again=True),

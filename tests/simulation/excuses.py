@@ -52,10 +52,13 @@ class Excuses:
         """A new rollout is held: nothing of it has been lost yet."""
         self.lossy.clear()
 
+    def shaken(self, service: str) -> bool:
+        """Whether a user has just changed the Service."""
+        return self._clock.now < max(self._shaken.get(service, -1), self._all_until)
+
     def nobody_there(self, service: str, pods: list[Object]) -> bool:
         """Whether a Service with none but these pods is not Slipway's fault."""
-        now = self._clock.now
-        if now < self._all_until or now < self._shaken.get(service, -1):
+        if self.shaken(service):
             return True
         if not pods:
             return bool(self.lossy)

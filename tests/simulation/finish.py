@@ -64,7 +64,9 @@ def _results(spec: Object, status: Object) -> list[Object]:
 
 
 def _succeed(known: dict[tuple[str, int], Object], name: str, step: int) -> None:
-    known.setdefault((name, step), {"name": name, "step": step, "phase": "Successful"})
+    there = known.get((name, step))
+    if there is None or there["phase"] == "Running":
+        known[name, step] = {"name": name, "step": step, "phase": "Successful"}
 
 
 def _set(world: World, release: Object, **spec: object) -> bool:

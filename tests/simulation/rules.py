@@ -23,6 +23,7 @@ from tests.simulation.reading import (
     status_of,
     wanted_policy,
 )
+from tests.simulation.slices import selects
 from webhook import names
 from webhook.cluster.kinds import (
     DEPLOYMENTS,
@@ -79,6 +80,9 @@ class Rules:
             self._deployment(type_, obj, old)
         elif kind in (HTTPROUTES, INGRESSES) and type_ != "DELETED":
             self._route(obj, old)
+            self._one_by_one(obj, old)
+        elif kind is SERVICES and type_ == "MODIFIED" and old is not None:
+            self._repinned(obj, old)
         elif kind is SERVICES and type_ == "DELETED":
             self._service_gone(obj)
 
@@ -157,6 +161,38 @@ class Rules:
                 self._fail("rule 4", f"{name} gives {weight} % after the release went back")
             elif weight > _asked(status_of(release)):
                 self._fail("rule 1", f"{name} gives {weight} %, which no step has granted")
+
+    def _one_by_one(self, obj: Object, old: Object | None) -> None:
+        """A weight changes only once every proxy knows the selector that was changed before."""
+        if old is None or self.plane is None or not self._goes_forward():
+            return
+        shares, before = shares_in(obj), shares_in(old)
+        for root in shares.keys() & before.keys():
+            service = self._api.find(SERVICES, "shop", root)
+            if shares[root] == before[root] or service is None or self.excuses.shaken(root):
+                continue
+            for proxy in self.plane.proxies:
+                pods = [self._api.by_uid(uid) for uid in proxy.slices.get(root, ())]
+                if any(pod and not selects(service, pod) for pod in pods):
+                    self._fail("rule 3", f"{root}: its weight changes while its selector does")
+
+    def _repinned(self, obj: Object, old: Object) -> None:
+        """A selector changes only once every proxy knows the weight that was changed before."""
+        pins = [o["spec"]["selector"].get(HASH) for o in (obj, old)]
+        if None in pins or pins[0] == pins[1] or not self._goes_forward() or self.plane is None:
+            return
+        for route in self._api.all(HTTPROUTES):
+            meta = route["metadata"]
+            if obj["metadata"]["name"] in shares_in(route) and self.plane.unsettled(
+                HTTPROUTES, meta["name"]
+            ):
+                name = obj["metadata"]["name"]
+                self._fail("rule 3", f"{name}: its selector changes while its weight does")
+
+    def _goes_forward(self) -> bool:
+        deployment = self._api.find(DEPLOYMENTS, "shop", "web")
+        release = running_release(self._api, deployment) if deployment else None
+        return release is not None and status_of(release).get("phase") != "RollingBack"
 
     def _service_gone(self, obj: Object) -> None:
         name = obj["metadata"]["name"]

@@ -25,6 +25,7 @@ _RARE = (
     "recreate deployment", "edit policy", "delete policy", "make policy", "rollout pause",
     "rollout resume", "undo", "restart", "retry", "skip", "promote", "quota", "two leaders",
     "scale to 0", "apply and scale", "webhook cut", "edit route", "edit service", "webhook down",
+    "kill new", "kill new", "result",
 )  # fmt: skip
 
 OPEN = frozenset({"scale to 0"})
