@@ -284,6 +284,7 @@ def _new_leader(world: World, _number: int) -> None:
 def _two_leaders(world: World, number: int) -> None:
     """The one before goes on as if it led; some of its watches hang."""
     old = world.leader
+    world.rivals = True
     if old is not None:
         dice = random.Random(f"{world.scenario.seed} {number}")  # noqa: S311
         if world.scenario.shape not in ("ingress", "both"):  # no term is in an Ingress

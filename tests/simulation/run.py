@@ -62,7 +62,15 @@ class Run:
         broken = self._until_quiet()
         while not broken and finish_something(world):
             broken = self._until_quiet()
+        if not broken and world.rivals:  # what an older leader wrote late, the next term mends
+            self._begin_term()
+            broken = self._until_quiet()
         return broken or leftovers(world) or self._moves_at_rest()
+
+    def _begin_term(self) -> None:
+        for process in list(self.world.processes):
+            self.world.retire(process)
+        self.world.lead()
 
     def _until_quiet(self) -> str:
         """Let everything happen that is to happen."""
@@ -77,11 +85,9 @@ class Run:
     def _moves_at_rest(self) -> str:
         """Rule 5: at the fixed point a new process finds nothing to write."""
         world = self.world
-        for process in list(world.processes):
-            world.retire(process)
         before, writes = world.api.version, world.writes
         world.note("-- a new process at rest --")
-        world.lead()
+        self._begin_term()
         broken = self._until_quiet()
         if broken:
             return broken

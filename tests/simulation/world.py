@@ -60,6 +60,8 @@ class World:
         self.processes: list[Process] = []
         self._current: Process | None = None
         self.webhook_out = False
+        self.rivals = False
+        """Two leaders wrote at once, for a while."""
         self._faults = {fault.write: fault.what for fault in scenario.faults}
         self._slow = dict(scenario.slow)
         self._entered: Callable[[str], None] = lambda _stage: None
