@@ -4,7 +4,7 @@ import os
 
 import click
 
-from bench import apply_to_pod, reviews_per_second
+from bench import apply_to_pod, release_time, reviews_per_second
 from bench.measure import LOAD_CORE
 from bench.results import FILE, merge, show
 
@@ -15,21 +15,27 @@ from bench.results import FILE, merge, show
 )
 @click.option("--seconds", default=2.0, show_default=True, help="Length of a run.")
 @click.option(
-    "--only", type=click.Choice(["reviews", "apply"]), help="One of the two; default: both."
+    "--only",
+    type=click.Choice(["reviews", "apply", "release"]),
+    help="One of them; default: all.",
 )
 def main(rounds: int, seconds: float, only: str | None) -> None:
     """Run the benchmarks."""
     if (os.cpu_count() or 1) <= LOAD_CORE:
         raise click.ClickException("two cores are needed: one for the server, one for the load")
     click.echo(f"load before: {os.getloadavg()[0]:.2f}, on {os.cpu_count()} cores")
-    if only != "apply":
+    if only in (None, "reviews"):
         results = reviews_per_second.measure(rounds, seconds)
         merge(results.rows())
         results.show()
-    if only != "reviews":
+    if only in (None, "apply"):
         rows = apply_to_pod.measure(max(rounds, 5))
         merge(rows)
         show("From an apply to the first new pod", rows)
+    if only in (None, "release"):
+        rows = release_time.measure(rounds)
+        merge(rows)
+        show("A release of five steps, apart from the waits of its policy", rows)
     click.echo(f"merged into {FILE}")
 
 

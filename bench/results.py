@@ -27,6 +27,11 @@ def at_least(name: str, value: float, unit: str, goal: float) -> Row:
     return Row(name, value, unit, f"≥ {goal:g}", value >= goal)
 
 
+def at_most(name: str, value: float, unit: str, goal: float) -> Row:
+    """A value that should not be higher."""
+    return Row(name, value, unit, f"≤ {goal:g}", value <= goal)
+
+
 def below(name: str, value: float, unit: str, goal: float) -> Row:
     """A value that should be lower."""
     return Row(name, value, unit, f"< {goal:g}", value < goal)

@@ -87,7 +87,8 @@ def wants_engine(obj: Object) -> bool:
     hold = hold_of(obj)
     if hold is None:
         return bool({names.ORIGINAL, names.HELD_BY} & annotations(obj).keys())
-    return not hold.aborted
+    # Scaled up from 0, the native controller takes the newest ReplicaSet: see `begin`.
+    return not hold.aborted or (obj.get("spec") or {}).get("replicas") == 0
 
 
 def unfinished(obj: Object) -> bool:

@@ -24,7 +24,7 @@ from webhook.reconciler.active import (
 from webhook.reconciler.counts import PhaseClock
 from webhook.reconciler.queue import Key, WorkQueue
 from webhook.reconciler.stranded import stranded
-from webhook.release.actions import Plan
+from webhook.release.actions import Plan, subject_of
 from webhook.release.observe import observe
 from webhook.release.observed import Observed
 from webhook.release.plan import plan
@@ -175,6 +175,8 @@ class Reconciler:
                 namespace=seen.deployment.namespace,
                 deployment=seen.deployment.name,
                 action=type(action).__name__,
+                on=subject_of(action),
+                step=decided.step,
                 why=decided.reason,
             )
             current = self._store.table(DEPLOYMENTS).get(

@@ -173,3 +173,13 @@ class Plan:
     """Why there is nothing more to do now, in words for a person."""
     wake_at: datetime | None = None
     """When to look again though nothing changed."""
+    step: int | None = None
+    """Index of the release's step; None where no release runs."""
+
+
+def subject_of(action: Action) -> str:
+    """Name of the object that is written; empty for the Deployment itself."""
+    for field in ("route", "service", "canary", "release", "pod", "name"):
+        if found := getattr(action, field, None):
+            return str(found)
+    return ""

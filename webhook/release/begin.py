@@ -15,6 +15,7 @@ from webhook.release.actions import (
     CreateRelease,
     DeleteCanary,
     DeleteRelease,
+    DeleteReplicaSet,
     LabelPod,
     LiftHold,
     Plan,
@@ -39,6 +40,9 @@ def begin(seen: Observed) -> Plan:
         return Plan(actions=(LiftHold(),), reason="what a lifted hold left is taken away")
     if hold and hold.aborted and _retried(seen):
         return Plan(actions=(SetHold("Gate"),), reason="the aborted version is tried again")
+    if hold and hold.aborted and not deployment.replicas and seen.younger:
+        gone = tuple(DeleteReplicaSet(name) for name in seen.younger)
+        return Plan(actions=gone, reason="scaled up again, the released version has to serve")
     if hold is None or hold.aborted:
         actions = (*_leftovers(seen), *_labels(seen), *_forgotten(seen))
         return Plan(actions=actions, reason="at rest")

@@ -61,8 +61,17 @@ def canary_ready(seen: Observed, status: ReleaseStatus) -> str | None:
         return "the Deployment controller has not made the new ReplicaSet yet"
     ready = len(seen.canary.ready)
     if ready < status.canary_replicas:
-        return f"{ready} of {status.canary_replicas} new pods are ready"
+        return f"{ready} of {status.canary_replicas} new pods are ready{trouble(seen)}"
     return None
+
+
+def trouble(seen: Observed) -> str:
+    """What Kubernetes says of new pods that are not there or not ready, to go behind a sentence."""
+    if seen.deployment.replica_failure:
+        return f" ({seen.deployment.replica_failure})"
+    pods = seen.canary.pods if seen.canary else ()
+    first = next((pod for pod in pods if pod.trouble and not pod.terminating), None)
+    return f" ({first.name}: {first.trouble})" if first else ""
 
 
 def canary_reachable(seen: Observed, status: ReleaseStatus) -> str | None:

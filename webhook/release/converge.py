@@ -4,6 +4,7 @@ A stage changes one thing in the status; what follows here is then one kind of w
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from webhook import names
@@ -125,6 +126,9 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
             yield LiftHold()
         return
     wanted = _wanted_hold(status, held)
+    if seen.deployment.paused_by_user and held and (held.mode, wanted.mode) == ("Step", "Step"):
+        # Paused, the native controller would share the room between both sides.
+        wanted = replace(wanted, surge=held.surge, unavailable=held.unavailable)
     if held is None or not _same(held, wanted) or not seen.deployment.projected:
         yield wanted
     if status.hold == "Aborted" and not seen.deployment.marked_failed:
@@ -163,7 +167,7 @@ def _withdrawal(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     if status.phase is Phase.ROLLING_BACK and stable and replicas and not stable.wanted:
         # Scaled up from 0, the native controller takes the newest ReplicaSet, which is not this.
         yield ScaleReplicaSet(stable.name, replicas)
-    if status.stage == "withdraw":
+    if status.stage == "withdraw" or status.hold == "Aborted":
         for side in outgoing(seen):
             if side.wanted > 0:
                 yield ScaleReplicaSet(side.name, 0)

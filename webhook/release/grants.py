@@ -194,12 +194,13 @@ def settle_up(_at: At, status: Status) -> Status:
         case Phase.ROLLED_BACK:
             return replace(status, hold="")
         case _:
-            return replace(status, hold="Aborted", root_hash="")
+            return replace(status, hold="Aborted")
 
 
 def unpin(at: At, status: Status) -> Status:
     """The user's Services are their own again, unless the next release has begun to need them."""
-    return replace(status, root_hash=status.root_hash if at.seen.deployment.hold else "")
+    hold = at.seen.deployment.hold
+    return replace(status, root_hash=status.root_hash if hold and not hold.aborted else "")
 
 
 def lost(at: At, status: Status) -> Status:

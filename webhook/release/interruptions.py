@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from webhook.objects.release import Phase, Release, ReleaseStatus
-from webhook.release import waits
+from webhook.release import checks, waits
 from webhook.release.at import At
 from webhook.release.converge import moved_on
 from webhook.release.observed import Observed
@@ -164,5 +164,5 @@ def _by_deadline(
         Turn.ABORT,
         "ProgressDeadlineExceeded",
         f"{ready} of {status.canary_replicas} new pods were ready after "
-        f"{release.spec.progress_deadline_seconds} s",
+        f"{release.spec.progress_deadline_seconds} s{checks.trouble(seen)}",
     )

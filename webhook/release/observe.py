@@ -72,6 +72,7 @@ def observe(raw: Raw) -> Observed:
         stable=stable,
         canary=canary,
         leftovers=leftovers,
+        younger=_younger(raw, view, stable),
         roots=tuple(
             RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed, r.projected, r.fenced)
             for r in roots
@@ -120,8 +121,14 @@ def deployment_view(obj: Object) -> DeploymentView:
         ),
         marked_failed=failed.get("reason") == "ProgressDeadlineExceeded",
         projected=projected_deployment(obj) == obj,
+        replica_failure=_replica_failure(status),
         held_by_policy=names.HELD_BY in annotations(obj),
     )
+
+
+def _replica_failure(status: Mapping[str, Any]) -> str:
+    failure = _condition(status, "ReplicaFailure")
+    return str(failure.get("message", "")) if failure.get("status") == "True" else ""
 
 
 def _sides(
@@ -157,10 +164,27 @@ def _stable_among(replicasets: Iterable[Object], view: DeploymentView) -> Object
     wanted = [
         rs
         for rs in replicasets
-        if rs["spec"].get("replicas", 0) > 0
-        and revision_of(users_template(_template_of(rs))) == view.stable.revision
+        if revision_of(users_template(_template_of(rs))) == view.stable.revision
     ]
-    return max(wanted, key=_native_revision, default=None)
+    return max(
+        wanted,
+        key=lambda rs: (rs["spec"].get("replicas", 0) > 0, _native_revision(rs)),
+        default=None,
+    )
+
+
+def _younger(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[str, ...]:
+    mine = {rs["metadata"]["name"]: rs for rs in raw.replicasets if _owned_by(rs, view.uid)}
+    if stable is None or stable.name not in mine:
+        return ()
+    since = mine[stable.name]["metadata"].get("creationTimestamp", "")
+    return tuple(
+        name
+        for name, rs in sorted(mine.items())
+        if not rs["spec"].get("replicas", 0)
+        and name != stable.name
+        and rs["metadata"].get("creationTimestamp", "") >= since
+    )
 
 
 def _serving(raw: Raw, view: DeploymentView) -> Stable | None:
@@ -230,7 +254,18 @@ def pod_view(pod: Object) -> PodView:
         lost_readiness=not is_ready and not terminating and _was_ready(ready, status),
         track=labels(pod).get(names.TRACK),
         serves=labels(pod).get(names.SERVES) == "true",
+        trouble="" if is_ready else _trouble(status),
     )
+
+
+def _trouble(status: Mapping[str, Any]) -> str:
+    """What keeps a pod from getting ready, where Kubernetes says so."""
+    for container in status.get("containerStatuses") or []:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+            return str(waiting["reason"])
+    scheduled = _condition(status, "PodScheduled")
+    return str(scheduled.get("reason", "")) if scheduled.get("status") == "False" else ""
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -23,6 +23,8 @@ class PodView:
     """Value of the label ``slipway.dev/track``."""
     serves: bool = False
     """Fenced Services take it."""
+    trouble: str = ""
+    """Why it does not get ready, as Kubernetes calls it: ``ImagePullBackOff``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class DeploymentView:
     """Its Progressing condition says that the progress deadline was exceeded."""
     projected: bool = True
     """It shows what its hold says; False after a write that passed without the webhook."""
+    replica_failure: str = ""
+    """Why the controllers can't make pods: a quota, an admission webhook."""
     held_by_policy: bool = False
     """The MutatingAdmissionPolicy paused it while no webhook ran."""
 
@@ -147,6 +151,8 @@ class Observed:
     """The ReplicaSet of the present template, once the controller has made it."""
     leftovers: tuple[Side, ...] = ()
     """ReplicaSets that are neither and still want or have pods."""
+    younger: tuple[str, ...] = ()
+    """Empty ReplicaSets that were made after the stable one."""
     roots: tuple[RootView, ...] = ()
     canaries: tuple[CanaryView, ...] = ()
     routes: tuple[RouteView, ...] = ()

@@ -93,12 +93,14 @@ def _stay(
         actions=(*_recorded(at, status), *writes, *_news(at, status)),
         reason=why,
         wake_at=min(wakes) if wakes else None,
+        step=status.step,
     )
 
 
 def _finish(at: At, status: ReleaseStatus) -> Plan:
     status = described(at, replace(status, finished_at=at.now), str(status.phase))
-    return Plan(actions=(*_recorded(at, status), *_news(at, status)), reason=status.message)
+    actions = (*_recorded(at, status), *_news(at, status))
+    return Plan(actions=actions, reason=status.message, step=status.step)
 
 
 def _recorded(at: At, status: ReleaseStatus) -> tuple[Action, ...]:

@@ -248,7 +248,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             "unpin",
             "Services are unpinned",
             enter=grants.unpin,
-            applies=lambda _at, s: s.outcome is Phase.ROLLED_BACK,
+            applies=lambda _at, s: s.outcome is not Phase.SUPERSEDED,
         ),
     ),
 }

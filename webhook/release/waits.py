@@ -138,7 +138,11 @@ def retreated(at: At, status: Status) -> str | None:
 
 
 def settled_up(at: At, status: Status) -> str | None:
-    """Why a return to the released version is not complete."""
-    if status.outcome is Phase.ROLLED_BACK:
-        return checks.rolled_out(at.seen, status)
-    return None
+    """Why the Deployment is not yet what its outcome says."""
+    match status.outcome:
+        case Phase.ROLLED_BACK:
+            return checks.rolled_out(at.seen, status)
+        case Phase.ABORTED:
+            return checks.withdrawn(at.seen, status)
+        case _:
+            return None

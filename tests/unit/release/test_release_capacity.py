@@ -99,3 +99,16 @@ def test_a_route_of_a_deleted_service_is_its_users_own_before_the_canary_service
     del story.cluster.services["web"]
     story.rest()
     assert story.did(act.SetSplit)[-1] == act.SetSplit(ROUTE, {})
+
+
+def test_a_rollout_that_its_user_paused_keeps_its_room() -> None:
+    """Paused, the native controller would share more room between old and new pods."""
+    story = ReleaseBuilder().routed().steps(25, UNTIL_APPROVED, 75).start().until_stage("pause")
+    story.cluster.paused_by_user = True
+    story.cluster.change_release(approve=2)
+    story.rest()
+    assert "paused by its user" in story.plan.reason
+    assert story.did(act.SetHold)[-1].surge == 1
+    story.cluster.paused_by_user = False
+    story.until_stage("shift", step=2)
+    assert story.did(act.SetHold)[-1].surge == 3
