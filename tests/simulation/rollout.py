@@ -114,7 +114,8 @@ def _in_proportion(deployment: Object, active: Sequence[Object]) -> Sizes:
 def _fraction(deployment: Object, rs: Object, allowed: int) -> int:
     if deployment["spec"]["replicas"] == 0:
         return -size(rs)
-    before = int(note(rs, MAX) or (deployment.get("status") or {}).get("replicas") or size(rs))
+    shown = (deployment.get("status") or {}).get("replicas")
+    before = int(note(rs, MAX) or 0) or shown or size(rs)
     return floor(size(rs) * allowed / before + 0.5) - size(rs)
 
 
@@ -149,6 +150,8 @@ def _old_down(deployment: Object, new: Object, old: Sequence[Object], total: int
     budget = total - least - (size(new) - available(new))
     if budget <= 0:
         return {}
+    if any(size(rs) and available(rs) > size(rs) for rs in old):
+        return {}  # the status is older than the size: the real one fails and tries again
     sizes = {rs["metadata"]["name"]: size(rs) for rs in old}
     for rs in old:  # those first that are not available
         step = max(0, min(budget, size(rs) - available(rs)))
