@@ -32,7 +32,9 @@ Key = tuple[str, str]
 Admit = Callable[[Kind, str, Object, Object | None, "Who"], Object]
 Listener = Callable[[Kind, str, Object, Object | None], None]
 
-_WITH_STATUS = frozenset({DEPLOYMENTS, REPLICASETS, PODS, HTTPROUTES, RELEASES, SERVICES, INGRESSES})
+_WITH_STATUS = frozenset(
+    {DEPLOYMENTS, REPLICASETS, PODS, HTTPROUTES, RELEASES, SERVICES, INGRESSES}
+)
 _OWNED = (REPLICASETS, SERVICES, INGRESSES, RELEASES)
 
 

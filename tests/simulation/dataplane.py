@@ -80,10 +80,9 @@ class DataPlane:
             report = self._dice.randrange(5, 300)
             self._spread(kind, obj, gone, report)
             if not gone:
-                self._clock.after(report, self._report, obj["metadata"]["uid"])
-        elif kind is INGRESSES:
-            self._spread(kind, obj, gone, 0)
-        elif kind is ENDPOINTSLICES:
+                meta = obj["metadata"]
+                self._clock.after(report, self._report, meta["uid"], meta["generation"])
+        elif kind is INGRESSES or kind is ENDPOINTSLICES:
             self._spread(kind, obj, gone, 0)
         elif kind is SERVICES and (gone or old is None):
             # A user's Service is a target of clients in the cluster; it has no slice yet.
@@ -136,12 +135,11 @@ class DataPlane:
             ]
         self._moved(proxy)
 
-    def _report(self, uid: str) -> None:
-        """A Gateway says that it has accepted the route's present generation."""
+    def _report(self, uid: str, generation: int) -> None:
+        """A Gateway says that it has accepted a generation, if that is still the present one."""
         route = self._api.by_uid(uid)
-        if route is None:
+        if route is None or route["metadata"]["generation"] != generation:
             return
-        generation = route["metadata"]["generation"]
         conditions = [
             {"type": kind, "status": "True", "observedGeneration": generation}
             for kind in ("Accepted", "ResolvedRefs")

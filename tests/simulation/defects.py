@@ -75,9 +75,7 @@ def _no_drain() -> AbstractContextManager[Any]:
 
 def _no_settle() -> AbstractContextManager[Any]:
     """What a Gateway reports is taken as live."""
-    rows = {
-        phase: tuple(_impatient(stage) for stage in row) for phase, row in STAGES.items()
-    }
+    rows = {phase: tuple(_impatient(stage) for stage in row) for phase, row in STAGES.items()}
     return patch.dict(STAGES, rows)
 
 

@@ -90,7 +90,9 @@ class DeploymentController:
         total = sum(map(rollout.size, old))
         spec = {
             "replicas": rollout.new_size(deployment, 0, total),
-            "selector": {"matchLabels": {**deployment["spec"]["selector"]["matchLabels"], HASH: hash_}},
+            "selector": {
+                "matchLabels": {**deployment["spec"]["selector"]["matchLabels"], HASH: hash_}
+            },
             "template": {**template, "metadata": {**template["metadata"], "labels": labels}},
         }
         if deployment["spec"].get("minReadySeconds"):
@@ -170,7 +172,12 @@ class ReplicaSetController:
     """Makes and ends pods, and counts them."""
 
     def __init__(
-        self, clock: Clock, api: ApiServer, dice: random.Random, nodes: Nodes, native: DeploymentController
+        self,
+        clock: Clock,
+        api: ApiServer,
+        dice: random.Random,
+        nodes: Nodes,
+        native: DeploymentController,
     ) -> None:
         self._clock, self._api, self._dice = clock, api, dice
         self._nodes, self._native = nodes, native
@@ -261,7 +268,9 @@ class Nodes:
 
 def pods_of(api: ApiServer, rs: Object) -> list[Object]:
     uid = rs["metadata"]["uid"]
-    return [p for p in api.all(PODS) if p["metadata"].get("ownerReferences", [{}])[0].get("uid") == uid]
+    return [
+        p for p in api.all(PODS) if p["metadata"].get("ownerReferences", [{}])[0].get("uid") == uid
+    ]
 
 
 def is_ready(pod: Object) -> bool:

@@ -1,4 +1,4 @@
-"""What nobody can help: noted when a user or the world does it, and asked for when a rule breaks."""
+"""What nobody can help: noted when users or the world do it, asked for when a rule breaks."""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def strategic(obj: Object, patch: Mapping[str, Any]) -> Object:
     out = merged(obj, {**patch, "status": {k: v for k, v in status.items() if k != "conditions"}})
     if conditions:
         named = {each["type"] for each in conditions}
-        kept = [c for c in (obj.get("status") or {}).get("conditions", ()) if c["type"] not in named]
+        kept = [
+            c for c in (obj.get("status") or {}).get("conditions", ()) if c["type"] not in named
+        ]
         out["status"] = {**out["status"], "conditions": [*kept, *conditions]}
     return out
 

@@ -85,7 +85,10 @@ def _scale(dice: random.Random) -> Spec:
 def _header(dice: random.Random) -> Spec:
     header = {"headerName": "x-canary", "headerValue": {"exact": "yes"}}
     cookie = {"cookieName": "canary", "cookieValue": {"exact": "yes"}}
-    return {"name": "people", "match": [] if dice.random() < 0.2 else [dice.choice((header, cookie))]}
+    return {
+        "name": "people",
+        "match": [] if dice.random() < 0.2 else [dice.choice((header, cookie))],
+    }
 
 
 def _blue_green(dice: random.Random) -> Spec:

@@ -44,6 +44,7 @@ class Process:
         dice: random.Random,
         trouble: Trouble,
         term: int,
+        *,
         slow: Callable[[Kind], int],
         ended: Callable[[Process], None],
         broke: Callable[[BaseException], None],

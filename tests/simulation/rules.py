@@ -114,9 +114,9 @@ class Rules:
         if was_held and not held:
             self._lifted(obj, old or obj)
         waits = names.HELD_BY in (obj["metadata"].get("annotations") or {})
-        if old is not None and not held and not was_held and not waits:
-            if obj["spec"]["template"] != old["spec"]["template"]:
-                self._guarded = False  # no policy is for it
+        changed = old is not None and obj["spec"]["template"] != old["spec"]["template"]
+        if changed and not held and not was_held and not waits:
+            self._guarded = False  # no policy is for it
         if not held and not waits:
             self._free_hashes.add(self._hash_of(obj["spec"]["template"]))
 

@@ -105,7 +105,10 @@ def _spec(dice: random.Random) -> dict[str, Any]:
     if dice.random() < 0.2:
         spec["minReadySeconds"] = dice.choice((1, 5))
     if dice.random() < 0.3:
-        rolling = {"maxSurge": dice.choice((0, 1, "50%")), "maxUnavailable": dice.choice((1, "50%"))}
+        rolling = {
+            "maxSurge": dice.choice((0, 1, "50%")),
+            "maxUnavailable": dice.choice((1, "50%")),
+        }
         spec["strategy"] = {"type": "RollingUpdate", "rollingUpdate": rolling}
     if dice.random() < 0.2:
         spec["progressDeadlineSeconds"] = 30

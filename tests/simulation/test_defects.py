@@ -22,7 +22,9 @@ _ENDINGS = {
         Action("abort", wait=20, stage="Shifting/shift"),
     ),
     "pods are withdrawn before traffic": (Action("abort", wait=20, stage="Shifting/shift"),),
-    "what the user wanted is lost on a replace": (Action("replace", wait=20, stage="Scaling/name"),),
+    "what the user wanted is lost on a replace": (
+        Action("replace", wait=20, stage="Scaling/name"),
+    ),
     "intent is lost on a replace": (Action("replace", wait=20, stage="Scaling/name"),),
 }
 """What has to happen for a defect to matter; with chance alone it takes many more seeds."""

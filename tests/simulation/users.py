@@ -121,7 +121,7 @@ class Users:
             self.patch(DEPLOYMENTS, WEB, {"spec": {"paused": None}}, ROLLOUT)
 
     def undo(self) -> None:
-        """``kubectl rollout undo``: the template of the revision before, as its ReplicaSet has it."""
+        """``kubectl rollout undo``: the template of the revision before, from its ReplicaSet."""
         found = self.deployment
         if found is None or found["spec"].get("paused") is True:
             return

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from tests.simulation.api_server import ApiServer
 from tests.simulation.clock import Clock
 from tests.simulation.patches import Object
-from webhook.cluster.kinds import Kind
 from webhook.cluster.table import Change, Table
 
 

@@ -46,7 +46,9 @@ class Webhook:
         for watch in self._watches.values():
             watch.cut(ms)
 
-    def admit(self, kind: Kind, operation: str, obj: Object, old: Object | None, who: Who) -> Object:
+    def admit(
+        self, kind: Kind, operation: str, obj: Object, old: Object | None, who: Who
+    ) -> Object:
         """The object to store; raises Refused where the write is denied."""
         if self._admission_policy and kind is DEPLOYMENTS and old is not None:
             obj = _paused_by_policy(obj, old)

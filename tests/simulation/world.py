@@ -121,10 +121,10 @@ class World:
             self.dice,
             self,
             self.term,
-            lambda kind: self._slow.get(kind.kind, 60),
-            self._crashed,
-            self._broke,
-            self._decided,
+            slow=lambda kind: self._slow.get(kind.kind, 60),
+            ended=self._crashed,
+            broke=self._broke,
+            decided=self._decided,
         )
         self.processes.append(process)
         self._current = process
