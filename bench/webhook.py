@@ -12,12 +12,14 @@ from webhook.mutation.validate import validate
 from webhook.mutation.world import Running
 from webhook.objects.policy import Policy, PolicySpec
 from webhook.objects.raw import Object
+from webhook.projection.config import Ref
 
 
 class OnePolicy:
     """A world with the default policy for everything and no release in flight."""
 
     identity = "system:serviceaccount:slipway-system:slipway-reconciler"
+    guards_config = False
     _policy = Policy(kind="ClusterReleasePolicy", name="default", namespace=None, spec=PolicySpec())
 
     def policy_for(self, namespace: str, deployment: Object) -> Policy | None:
@@ -27,6 +29,10 @@ class OnePolicy:
     def running_in(self, namespace: str) -> Iterable[Running]:
         """Nothing runs."""
         return ()
+
+    def digest(self, namespace: str, ref: Ref) -> str | None:
+        """No contents are known."""
+        return None
 
 
 WORLD = OnePolicy()

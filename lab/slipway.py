@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import yaml
 
 from lab.api import Object
-from lab.cluster import Lab
+from lab.cluster import Lab, as_yaml
 from lab.errors import ApiError, LabError
 from lab.processes import Process
 
@@ -25,6 +26,8 @@ CHART: Final = Path(__file__).parent.parent / "charts" / "slipway"
 _ADDRESSES: Final = "10.244.255."  # pods get none of these
 _REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _READY_WITHIN: Final = 30.0
+_DETACH_HOST: Final = 90
+_DETACH_WITHIN: Final = 270.0
 
 
 @dataclass(slots=True)
@@ -123,11 +126,36 @@ class Slipway:
         self.webhooks.append(process)
         self._publish()
 
-    def uninstall(self) -> None:
-        """``helm uninstall`` while the processes run, then end them."""
-        self.lab.helm("uninstall", self.release, f"--namespace={NAMESPACE}", "--wait")
+    def uninstall(self) -> str:
+        """``helm uninstall``, its hooks done by hand: no pod of Slipway's can run here.
+
+        What the hook's Job would run runs with its own arguments, account and rights. Returns
+        what it wrote; CommandError if it fails, and then nothing is uninstalled.
+        """
+        where = (self.release, f"--namespace={NAMESPACE}")
+        hooks = [each for each in yaml.safe_load_all(self.lab.helm("get", "hooks", *where).stdout)]
+        rights = [hook for hook in hooks if hook["kind"] != "Job"]
+        self.lab.apply(rights)
+        for process in self.reconcilers:
+            process.stop()  # as the Deployment's controller does once the Job scales it to 0
+        (job,) = (hook for hook in hooks if hook["kind"] == "Job")
+        said = self._detach(job)
+        self.lab.helm("uninstall", *where, "--no-hooks", "--wait")
+        self.lab.kubectl("delete", "--filename=-", input=as_yaml(rights))
         for process in self.processes:
             process.stop()
+        return said
+
+    def _detach(self, job: Object) -> str:
+        program = _process(self.lab, job, f"{self.release}-detach", _DETACH_HOST)
+        done = self.lab.run(program.argv, env=program.env, timeout=_DETACH_WITHIN)
+        return done.stdout + done.stderr
+
+    def reinstall(self, values: Mapping[str, Any]) -> None:
+        """``helm install`` again after `uninstall`, with as many processes as before."""
+        webhooks, reconcilers = len(self.webhooks), len(self.reconcilers)
+        again = install(self.lab, values, webhooks=webhooks, reconcilers=reconcilers)
+        self.webhooks[:], self.reconcilers[:] = again.webhooks, again.reconcilers
 
     def build(self, component: str, number: int = 0, host: int = 0) -> SlipwayProcess:
         """One process of a component of the chart (``webhook``, ``reconciler``), not started."""
@@ -226,7 +254,7 @@ def _process(lab: Lab, deployment: Object, name: str, host: int) -> SlipwayProce
         argv=[program, *(expand(part) for part in (*command[1:], *container.get("args", ())))],
         env={**env, "KUBECONFIG": str(config)},
         address=address,
-        ports={port["name"]: port["containerPort"] for port in container["ports"]},
+        ports={port["name"]: port["containerPort"] for port in container.get("ports", ())},
     )
 
 

@@ -5,6 +5,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from webhook.objects.intent import Share, Split, Sticky
+from webhook.objects.steps import (
+    HeaderMatch,
+    HeaderRoute,
+    MirrorRoute,
+    RequestMatch,
+    StringMatch,
+)
+
 Object = dict[str, Any]
 
 NAMESPACE = "shop"
@@ -265,3 +274,87 @@ def ingress(
         },
         "spec": spec,
     }
+
+
+# What a split says beside its weight
+
+_METHODS = st.sampled_from(["GET", "POST"])
+_PATHS = st.sampled_from(["/", "/a", "/a/b", "/b"])
+_TENANTS = st.sampled_from(["a", "b"])
+
+
+@st.composite
+def narrow_matches(draw: st.DrawFn) -> Object:
+    """Matches of a user's rule: any path, and perhaps a method, a header or a parameter."""
+    kind = draw(st.sampled_from(["PathPrefix", "PathPrefix", "Exact"]))
+    match: Object = {"path": {"type": kind, "value": draw(_PATHS)}}
+    if draw(st.booleans()):
+        match["method"] = draw(_METHODS)
+    if draw(st.booleans()):
+        match["headers"] = [{"type": "Exact", "name": "x-tenant", "value": draw(_TENANTS)}]
+    if draw(st.integers(0, 3)) == 0:
+        match["queryParams"] = [{"type": "Exact", "name": "q", "value": "1"}]
+    return match
+
+
+@st.composite
+def narrow_routes(draw: st.DrawFn) -> Object:
+    """HTTPRoutes whose rules overlap in many ways."""
+    made = []
+    for _ in range(draw(st.integers(1, 4))):
+        names = draw(st.lists(st.sampled_from(["web", "web", "api", "legacy"]), min_size=1))
+        plain = {"backendRefs": [backend(name, draw(st.integers(0, 3))) for name in names[:3]]}
+        rule = draw(st.one_of(st.just(plain), st.just(plain), rules(SMALL_WEIGHTS)))
+        rule["matches"] = draw(st.lists(narrow_matches(), min_size=1, max_size=2))
+        made.append(rule)
+    return route_with(made)
+
+
+TEXTS = st.one_of(
+    st.builds(StringMatch, exact=st.sampled_from(["yes", "v1", "a.b"])),
+    st.builds(StringMatch, prefix=st.sampled_from(["v", "a.", "yes"])),
+    st.builds(StringMatch, regex=st.sampled_from(["v[0-9]+", "yes|no"])),
+)
+HEADER_MATCHES = st.one_of(
+    st.builds(
+        HeaderMatch,
+        header_name=st.sampled_from(["X-Canary", "X-Tenant", "X-Canary"]),
+        header_value=TEXTS,
+    ),
+    st.builds(HeaderMatch, cookie_name=st.sampled_from(["who", "x.y"]), cookie_value=TEXTS),
+)
+REQUEST_MATCHES = st.builds(
+    RequestMatch,
+    method=st.one_of(st.none(), st.builds(StringMatch, exact=_METHODS)),
+    path=st.one_of(
+        st.none(), st.builds(StringMatch, exact=_PATHS), st.builds(StringMatch, prefix=_PATHS)
+    ),
+    headers=st.dictionaries(st.sampled_from(["X-Canary", "X-Who"]), TEXTS, max_size=1),
+)
+
+
+@st.composite
+def whole_shares(draw: st.DrawFn) -> dict[str, Share]:
+    """Shares with header routes, mirrors and stickiness, by root Service."""
+    out = {}
+    for root in draw(st.sampled_from([["web"], ["web", "api"]])):
+        matches = st.lists(HEADER_MATCHES, max_size=2).map(tuple)
+        headers = st.builds(HeaderRoute, name=st.just("h"), match=matches)
+        mirrors = st.builds(
+            MirrorRoute,
+            name=st.just("m"),
+            match=st.lists(REQUEST_MATCHES, max_size=2).map(tuple),
+            percentage=st.sampled_from([0, 50, 100]),
+        )
+        out[root] = Share(
+            canary=f"{root}-canary",
+            weight=draw(st.integers(0, 100)),
+            headers=tuple(draw(st.lists(headers, max_size=2))),
+            mirrors=tuple(draw(st.lists(mirrors, max_size=2))),
+            sticky=draw(st.one_of(st.none(), st.just(Sticky("seen", 60, value="7f")))),
+        )
+    return out
+
+
+SPLITS = st.builds(Split, shares=whole_shares(), features=st.just(("mirror", "cookie")))
+"""Splits for routers that can do all."""

@@ -1,4 +1,4 @@
-"""The programs: `slipway webhook`, `slipway reconciler`, `slipway run`."""
+"""The programs: `slipway webhook`, `slipway reconciler`, `slipway run`, `slipway detach`."""
 
 import asyncio
 import sys
@@ -13,6 +13,7 @@ from webhook.config import (
     Address,
     Common,
     ConfigError,
+    DetachConfig,
     ReconcilerConfig,
     RunConfig,
     WebhookConfig,
@@ -66,6 +67,12 @@ def _common(command: F) -> F:
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
                 help="File that says how to reach the cluster. Default: $KUBECONFIG, "
                 "else the pod's own ServiceAccount, else ~/.kube/config.",
+            ),
+            click.option(
+                "--config-guard/--no-config-guard",
+                default=False,
+                help="Take a change of ConfigMaps and Secrets for a new version where a policy "
+                "asks for it. Needs the right to read them, and for the reconciler to write.",
             ),
             click.option("--context", help="Context of the kubeconfig. Default: its current one."),
             click.option(
@@ -208,16 +215,63 @@ def run(
     _run(run_both(config), config.common)
 
 
+@main.command()
+@_LEASE
+@click.option(
+    "--reconciler",
+    default="",
+    help="Slipway's own Deployment in --namespace, to be scaled to 0 first. Empty: there is none.",
+)
+@click.option(
+    "--webhook-configuration",
+    default="slipway",
+    help="Name of the webhook configurations to take away; `slipway run` has slipway-run.",
+)
+@click.option(
+    "--admission-policy",
+    default="",
+    help="Name of the MutatingAdmissionPolicy to take away. Empty: there is none.",
+)
+@click.option("--timeout", type=click.FloatRange(min=1), default=240, help="Seconds for all of it.")
+@_common
+def detach(
+    lease: str,
+    reconciler: str,
+    webhook_configuration: str,
+    admission_policy: str,
+    timeout: float,
+    **common: Any,
+) -> None:
+    """Take Slipway out of a cluster, in the middle of releases or not.
+
+    Every release is taken back, traffic first; then the rollout goes on natively. At the end
+    nothing is held, pinned or split. A Deployment whose release was aborted stays paused. What
+    could not be taken back is listed, with exit code 1. The chart runs this before an uninstall.
+    """
+    config = DetachConfig(
+        common=Common(**common),
+        lease=lease,
+        reconciler=reconciler,
+        webhook_configuration=webhook_configuration,
+        admission_policy=admission_policy,
+        timeout=timeout,
+    )
+    from webhook.compose import run_detach  # noqa: PLC0415 --help must not load everything
+
+    _run(run_detach(config), config.common)
+
+
 def _run(program: Coroutine[Any, Any, None], common: Common) -> None:
     """Run a program until it ends or is told to; the exit code says whether it went well."""
     from webhook.cluster.errors import ApiError, NotConfigured  # noqa: PLC0415 as above
+    from webhook.reconciler.detach import NotDetached  # noqa: PLC0415 as above
     from webhook.telemetry.log import configure  # noqa: PLC0415 as above
 
     configure(common.log_level, common.log_format)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(program)
-    except (ApiError, NotConfigured, ConfigError) as error:
+    except (ApiError, NotConfigured, ConfigError, NotDetached) as error:
         click.echo(f"slipway: {error}", err=True)
         sys.exit(1)
 

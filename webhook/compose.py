@@ -6,7 +6,7 @@ import secrets
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -23,19 +23,32 @@ from webhook.admission.server import AdmissionServer
 from webhook.cluster import install
 from webhook.cluster.apply import Actuator
 from webhook.cluster.client import Client
+from webhook.cluster.contents import Informed, look
 from webhook.cluster.kinds import RELEASES, Kind
 from webhook.cluster.lease import LeaseElector
 from webhook.cluster.policies import FOLLOWED, Policies
 from webhook.cluster.snapshot import CLUSTER_WIDE
+from webhook.cluster.snapshots import SnapshotKeeper
 from webhook.cluster.store import Store
 from webhook.cluster.world import StoreWorld
-from webhook.config import Address, Common, ReconcilerConfig, RunConfig, WebhookConfig
+from webhook.config import (
+    Address,
+    Common,
+    DetachConfig,
+    ReconcilerConfig,
+    RunConfig,
+    WebhookConfig,
+)
+from webhook.mutation.contents import contents_needed
 from webhook.mutation.mutate import mutate
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.validate import validate
 from webhook.mutation.world import World
+from webhook.projection.config import Ref
 from webhook.reconciler.active import highest_term
+from webhook.reconciler.config import ConfigReconciler
 from webhook.reconciler.counts import count_releases
+from webhook.reconciler.detach import NotDetached, detach, remains
 from webhook.reconciler.loop import Reconciler, follow_cluster
 from webhook.telemetry import metrics
 
@@ -63,8 +76,9 @@ async def serve_webhook(config: WebhookConfig) -> None:
             on_renewal=_expires,
         )
         await keeper.ensure()
-        world = StoreWorld(store, config.common.own_identity())
-        server = _admission(world, _both(keeper.healthy, partial(store.healthy, _STALE)))
+        world = _world(store, config.common, config.common.own_identity())
+        ready = _both(keeper.healthy, partial(store.healthy, _STALE))
+        server = _admission(client, world, ready)
         context = tls.server_context(_TLS[config.tls_minimum])
         keeper.apply_to(context)
         await server.start(config.listen.host, config.listen.port, context)
@@ -95,9 +109,8 @@ async def run_both(config: RunConfig) -> None:
         keeper = CertificateKeeper(client, EphemeralAuthority(), subject, None)
         material = await keeper.ensure()
         identity = config.common.identity or await client.whoami()
-        server = _admission(
-            StoreWorld(store, identity), _both(keeper.healthy, partial(store.healthy, _STALE))
-        )
+        world = _world(store, config.common, identity)
+        server = _admission(client, world, _both(keeper.healthy, partial(store.healthy, _STALE)))
         context = tls.server_context()
         keeper.apply_to(context)
         port = await server.start(config.listen.host, config.listen.port, context)
@@ -119,22 +132,89 @@ async def run_both(config: RunConfig) -> None:
             await server.stop()
 
 
-async def _lead(client: Client, store: Store, common: Common, lease: str) -> None:
-    instance = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+async def run_detach(config: DetachConfig) -> None:
+    """Take Slipway out of the cluster; raises NotDetached with what is left in the end."""
+    async with _cluster(config.common) as (client, store):
+        namespace = config.common.namespace
+        if config.reconciler:
+            await install.stop_deployment(client, namespace, config.reconciler)
+        await follow_cluster(store, _RECONCILER_KINDS, _SYNC)
 
+        done = False
+
+        async def work(reconciler: Reconciler, actuator: Actuator) -> None:
+            nonlocal done
+            await detach(
+                client,
+                store,
+                reconciler,
+                actuator,
+                configuration=config.webhook_configuration,
+                admission_policy=config.admission_policy,
+            )
+            done = True
+
+        async def in_time() -> None:
+            async with asyncio.timeout(config.timeout):
+                await _campaign(client, store, config.common, config.lease, work, detaching=True)
+
+        with suppress(TimeoutError):
+            await _until_stopped(in_time())
+        if not done:
+            raise NotDetached(await remains(client, store))
+        log.info("detached")
+
+
+async def _lead(client: Client, store: Store, common: Common, lease: str) -> None:
+    async def work(reconciler: Reconciler, _actuator: Actuator) -> None:
+        await reconciler.run()
+
+    await _campaign(client, store, common, lease, work)
+
+
+async def _campaign(
+    client: Client,
+    store: Store,
+    common: Common,
+    lease: str,
+    work: Callable[[Reconciler, Actuator], Coroutine[Any, Any, None]],
+    *,
+    detaching: bool = False,
+) -> None:
+    """Do the work while holding the Lease, until the work ends."""
+    instance = f"{socket.gethostname()}_{secrets.token_hex(4)}"
     elector = LeaseElector(client, common.namespace, lease, instance)
 
-    async def work(term: int) -> None:
+    async def lead(term: int) -> None:
         log.info("leading", term=term)
         actuator = Actuator(client, store, term=term, instance=instance, leads=elector)
-        await Reconciler(client, store, Policies(store), actuator).run()
+        reconciler = Reconciler(client, store, Policies(store), actuator, detaching=detaching)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work(reconciler, actuator))
+            if common.config_guard and not detaching:
+                world = _world(store, common, common.own_identity())
+                keeper = SnapshotKeeper(client, store, world, term=term, leads=elector)
+                group.create_task(ConfigReconciler(client, store, Policies(store), keeper).run())
 
-    await elector.run(work, floor=partial(highest_term, store))
+    await elector.run(lead, floor=partial(highest_term, store))
 
 
-def _admission(world: World, ready: Callable[[], tuple[bool, str]]) -> AdmissionServer:
-    def decide(request: Request) -> Outcome:
+def _world(store: Store, common: Common, identity: str) -> StoreWorld:
+    return StoreWorld(store, identity, guards_config=common.config_guard)
+
+
+def _admission(
+    client: Client, world: World, ready: Callable[[], tuple[bool, str]]
+) -> AdmissionServer:
+    def decide(request: Request) -> Outcome | Awaitable[Outcome]:
+        needed = contents_needed(request, world) if world.guards_config else ()
+        if needed:
+            return informed(request, needed)
         return mutate(request, world, datetime.now(UTC))
+
+    async def informed(request: Request, needed: tuple[Ref, ...]) -> Outcome:
+        known = await look(client, request.namespace, needed)
+        return mutate(request, Informed(world, known), datetime.now(UTC))
 
     return AdmissionServer(
         mutate=decide,

@@ -49,6 +49,8 @@ class Common:
     """User name under which the reconciler writes; empty: that of Slipway's ServiceAccount."""
     kubeconfig: Path | None = None
     context: str | None = None
+    config_guard: bool = False
+    """Whether there is a right to read ConfigMaps and Secrets, and to keep snapshots of them."""
     log_level: str = "info"
     log_format: Literal["json", "console"] = "json"
 
@@ -90,3 +92,17 @@ class RunConfig:
     default_policy: bool = True
     """Make a default policy where the cluster has none."""
     excluded_namespaces: tuple[str, ...] = field(default=("kube-system",))
+
+
+@dataclass(frozen=True, slots=True)
+class DetachConfig:
+    """``slipway detach``: names are those of what is taken away; an empty one is not there."""
+
+    common: Common
+    lease: str = "slipway-reconciler"
+    reconciler: str = ""
+    """Slipway's own Deployment, which is scaled to 0 first."""
+    webhook_configuration: str = "slipway"
+    admission_policy: str = ""
+    timeout: float = 240.0
+    """Seconds."""

@@ -11,12 +11,14 @@ FIELD_MANAGER: Final = "slipway-reconciler"
 HOLD: Final = "slipway.dev/hold"
 PIN: Final = "slipway.dev/pin"
 SPLIT: Final = "slipway.dev/split"
+CONFIG: Final = "slipway.dev/config"
+"""Which contents of ConfigMaps and Secrets the template shows, and which were decided on."""
 
 # Memory: what the user asked for where a projection covers it.
 ORIGINAL: Final = "slipway.dev/original"
 STABLE: Final = "slipway.dev/stable"
 
-INTENT_KEYS: Final = frozenset({HOLD, PIN, SPLIT, ORIGINAL, STABLE})
+INTENT_KEYS: Final = frozenset({HOLD, PIN, SPLIT, CONFIG, ORIGINAL, STABLE})
 """Annotations that only Slipway's own identity may change."""
 
 HELD_BY: Final = "slipway.dev/held-by"
@@ -53,6 +55,12 @@ ROOT_SERVICE: Final = "slipway.dev/root-service"
 """Annotation on a canary Service or Ingress: the user's Service whose traffic it shares."""
 PRIMARY_INGRESS: Final = "slipway.dev/primary-ingress"
 """Annotation on a canary Ingress: the user's Ingress that it stands beside."""
+SNAPSHOT_OF: Final = "slipway.dev/snapshot-of"
+"""Label on an immutable copy of a ConfigMap or Secret: the name of the user's own."""
+LIVE: Final = "slipway.dev/live"
+"""Set by a user on a ConfigMap or Secret to ``true``: pods read it itself, never a snapshot."""
+PRIMARY_ROUTE: Final = "slipway.dev/primary-route"
+"""Annotation on a preview HTTPRoute: the user's HTTPRoute that it stands beside."""
 OF_DEPLOYMENT: Final = "slipway.dev/deployment"
 """Label on a Release: the Deployment that it is about."""
 

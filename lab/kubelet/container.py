@@ -10,12 +10,14 @@ from typing import Any, Final
 import aiohttp
 
 from lab.kubelet import behaviour
+from lab.kubelet.config import Config, ConfigMissing
 from lab.kubelet.readiness import Prober
 from lab.kubelet.server import Server
 from lab.kubelet.status import ContainerSeen
 
 _BACKOFF_FIRST: Final = 1.0  # seconds before the first restart, doubled each time
 _BACKOFF_MOST: Final = 60.0
+_LOOKS_AGAIN: Final = 0.5  # seconds; a kubelet takes a few for a missing ConfigMap
 
 
 class Container:
@@ -27,10 +29,12 @@ class Container:
         pod: Mapping[str, Any],
         address: str,
         session: aiohttp.ClientSession,
+        config: Config,
         on_change: Callable[[], None],
     ) -> None:
-        first = spec["name"] == pod["spec"]["containers"][0]["name"]
-        self.server = Server(behaviour.read(spec, first=first), pod["metadata"]["name"])
+        self._first = spec["name"] == pod["spec"]["containers"][0]["name"]
+        self.server = Server(behaviour.read(spec, first=self._first), pod["metadata"]["name"])
+        self._config = config
         self._spec = spec
         self._address = address
         self._session = session
@@ -67,6 +71,7 @@ class Container:
             self._turn(running=False, waiting="ImagePullBackOff")
             return
         while True:
+            await self._configure()
             await self._live()
             self._prober = self._new_prober()
             self._restarts += 1
@@ -79,6 +84,19 @@ class Container:
         """As on SIGTERM; what is in flight has ``longest`` seconds."""
         await self.server.drain(longest)
         self._turn(running=False, waiting="")
+
+    async def _configure(self) -> None:
+        """Read the config of this start; wait for what is missing, as long as it takes."""
+        while True:
+            try:
+                spec = await self._config.applied(self._spec)
+            except ConfigMissing as missing:
+                if self._waiting != missing.reason:
+                    self._turn(running=False, waiting=missing.reason)
+                await asyncio.sleep(_LOOKS_AGAIN)
+            else:
+                self.server.become(behaviour.read(spec, first=self._first))
+                return
 
     async def _live(self) -> None:
         self._crash.clear()

@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from lab.kubelet.client import Client
+from lab.kubelet.config import Config
 from lab.kubelet.container import Container, now_text
 from lab.kubelet.status import Object, differs, pod_status
 
@@ -30,7 +31,7 @@ class Pod:
         self._terminating = asyncio.Event()
         self._gone = asyncio.Event()
         self.containers = [
-            Container(spec, pod, address, session, self._changed.set)
+            Container(spec, pod, address, session, Config(pod, client), self._changed.set)
             for spec in pod["spec"]["containers"]
         ]
         self.see(pod)

@@ -23,17 +23,21 @@ class Server:
     """
 
     def __init__(self, behaviour: Behaviour, pod: str) -> None:
-        self.behaviour = behaviour
         self.turned = asyncio.Event()
         """Set whenever `ready` may have changed otherwise than by time."""
         self._forced_ready: bool | None = None
         self._pod = pod
         self._codes: Counter[int] = Counter()
-        self._body = orjson.dumps({"version": behaviour.version, "pod": pod})
+        self.become(behaviour)
         self._http: web.Server | None = None
         self._listening: list[asyncio.Server] = []
         self._since = 0.0
         self._draining = False
+
+    def become(self, behaviour: Behaviour) -> None:
+        """Serve in another way from the next start."""
+        self.behaviour = behaviour
+        self._body = orjson.dumps({"version": behaviour.version, "pod": self._pod})
 
     @property
     def listening(self) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from admission_wire import DEADLINE, post, review, until
 
 from webhook.admission.limits import Limits
+from webhook.mutation.request import Outcome, Request
 
 
 @pytest.fixture
@@ -120,6 +121,29 @@ async def start_again(rig: Any) -> None:
     await rig.server.stop()
     rig.client.port = await rig.server.start("127.0.0.1", 0, None)
     rig.client.tls = None
+
+
+async def test_a_drain_waits_for_a_decision_that_looks_something_up(rig: Any) -> None:
+    """Its body has arrived, and its answer has not left."""
+    asked, known = asyncio.Event(), asyncio.Event()
+
+    async def look(request: Request) -> Outcome:
+        asked.set()
+        await known.wait()
+        return Outcome(object=request.object)
+
+    rig.mutate = look
+    slow = asyncio.create_task(rig.client.post(review()))
+    await asyncio.wait_for(asked.wait(), DEADLINE)
+    drain = asyncio.create_task(rig.server.drain(grace=0.0, finish=DEADLINE))
+    await until(lambda: not rig.server._listener._sockets[0].is_serving())
+    assert (await rig.plain.get("/readyz")).body == b"draining\n"
+    assert rig.server._dispatch.in_flight == 1, "the drain would not wait for the answer"
+    known.set()
+    assert (await slow).response["allowed"] is True
+    await drain
+    rig.mutate = lambda request: Outcome(object=request.object)
+    await start_again(rig)
 
 
 async def test_a_drain_does_not_wait_for_ever(rig: Any) -> None:

@@ -1,10 +1,11 @@
 """Good reviews, and reviews whose request is not what the API server would send."""
 
+import asyncio
 from typing import Any
 
 import jsonpatch
 import pytest
-from admission_wire import DEPLOYMENT, review
+from admission_wire import DEADLINE, DEPLOYMENT, review
 from structlog.testing import capture_logs
 
 from webhook.mutation.request import Outcome, Request
@@ -195,3 +196,38 @@ async def test_made_up_kinds_make_no_new_metric_labels(rig: Any) -> None:
         ("UPDATE", "other", "unchanged"),
         ("other", "Deployment", "failed"),
     ]
+
+
+async def test_a_decision_may_look_something_up_first(rig: Any) -> None:
+    """Others are answered meanwhile, and its own answer is as any."""
+    asked, known = asyncio.Event(), asyncio.Event()
+
+    async def look(request: Request) -> Outcome:
+        asked.set()
+        await known.wait()
+        return hold(request)
+
+    rig.mutate = look
+    slow = asyncio.create_task(rig.client.post(review()))
+    await asyncio.wait_for(asked.wait(), DEADLINE)
+    rig.mutate = lambda request: Outcome(object=request.object)
+    assert await rig.client.is_well()
+    assert not slow.done()
+    known.set()
+    assert (await slow).response["auditAnnotations"] == {"decision": "held"}
+
+
+async def test_a_bug_while_something_is_looked_up_lets_the_write_pass(rig: Any) -> None:
+    """As one in a decision does."""
+
+    async def broken(request: Request) -> Outcome:
+        await asyncio.sleep(0)
+        raise KeyError(request.uid)
+
+    rig.mutate = broken
+    with capture_logs() as logs:
+        reply = await rig.client.post(review())
+    assert reply.response["warnings"] == [UNGUARDED]
+    assert rig.seen.failures == ["decision"]
+    assert rig.seen.reviews == [("UPDATE", "Deployment", "failed")]
+    assert [entry["event"] for entry in logs] == ["review_passed_unguarded"]

@@ -23,6 +23,8 @@ class App:
     env: Mapping[str, str] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the Deployment's spec."""
+    container: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of its container."""
 
     @property
     def host(self) -> str:
@@ -45,6 +47,7 @@ class App:
             "ports": [{"name": "http", "containerPort": PORT}],
             "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 1},
             **({"env": variables} if variables else {}),
+            **self.container,
         }
         return {
             "apiVersion": "apps/v1",

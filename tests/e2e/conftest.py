@@ -37,7 +37,8 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def guard(lab: Lab) -> Slipway:
     """Slipway, installed by Helm and running under its own ServiceAccount."""
-    return slipway.install(lab, {"defaultPolicy": {"spec": POLICY}})
+    values = {"defaultPolicy": {"spec": POLICY}, "configGuard": {"enabled": True}}
+    return slipway.install(lab, values)
 
 
 @pytest.fixture

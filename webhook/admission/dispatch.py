@@ -1,7 +1,7 @@
 """From an HTTP request to the handler of its path, or to the refusal that it earns."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
 import structlog
@@ -14,7 +14,7 @@ from webhook.admission.limits import Limits
 from webhook.admission.observer import Observer
 
 Page = Callable[[], Answer]
-Review = Callable[[bytes], Answer]
+Review = Callable[[bytes], Answer | Awaitable[Answer]]
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GONE: Final = refusal(404, "not found; reviews go to /mutate and /validate")
@@ -37,7 +37,7 @@ class Dispatch:
     """Answers the requests of one listener.
 
     ``pages`` are served to GET and HEAD, ``reviews`` to POST; both by path. Handlers are short
-    and synchronous: no threads, no tasks.
+    and nearly all synchronous: no threads, no tasks.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Dispatch:
         self.draining = False
         """True: every answer tells the client to leave."""
         self.in_flight = 0
-        """Reviews whose body is still arriving."""
+        """Reviews whose body is still arriving, or whose answer waits for the API server."""
         self.buffered = 0
         """Bytes that these have claimed."""
         self.quiet = asyncio.Event()
@@ -104,9 +104,11 @@ class Dispatch:
             return _LATE
         except _TooLongError:
             return self._too_large
+        else:
+            answer = review(body)
+            return answer if isinstance(answer, Answer) else await answer
         finally:
             self._claim(-1, -claim)
-        return review(body)
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         content = request.content

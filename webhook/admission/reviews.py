@@ -1,6 +1,6 @@
 """From the bytes of a review to the bytes of its answer, whatever goes wrong in between."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Final, NamedTuple
 
@@ -12,7 +12,8 @@ from webhook.admission.observer import Observer
 from webhook.mutation.request import Outcome, Request
 from webhook.projection.diff import diff
 
-Decide = Callable[[Request], Outcome]
+Decide = Callable[[Request], Outcome | Awaitable[Outcome]]
+"""Decides at once; for the few writes that something has to be looked up for, later."""
 
 UNGUARDED: Final = "slipway could not read this object; it passed unguarded and will be repaired"
 _OPERATIONS: Final = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
@@ -46,15 +47,15 @@ class Reviews:
         self._validate = validate
         self._observer = observer
 
-    def mutate(self, body: bytes) -> Answer:
+    def mutate(self, body: bytes) -> Answer | Awaitable[Answer]:
         """Answer a review with a patch of what the decision changed."""
         return self._answer(body, self._mutate, patches=True)
 
-    def validate(self, body: bytes) -> Answer:
+    def validate(self, body: bytes) -> Answer | Awaitable[Answer]:
         """Answer a review with allowed or denied, never with a patch."""
         return self._answer(body, self._validate, patches=False)
 
-    def _answer(self, body: bytes, decide: Decide, *, patches: bool) -> Answer:
+    def _answer(self, body: bytes, decide: Decide, *, patches: bool) -> Answer | Awaitable[Answer]:
         started = perf_counter()
         try:
             envelope = review.open_envelope(body)
@@ -67,6 +68,20 @@ class Reviews:
             verdict = self._let_pass(envelope, "request", error)
         except Exception as error:  # whatever it is, it must not stop the user's write
             verdict = self._let_pass(envelope, "decision", error)
+        if isinstance(verdict, _Verdict):
+            return self._counted(envelope, verdict, started)
+        return self._later(envelope, verdict, started)
+
+    async def _later(
+        self, envelope: review.Envelope, verdict: Awaitable[_Verdict], started: float
+    ) -> Answer:
+        try:
+            reached = await verdict
+        except Exception as error:  # as above
+            reached = self._let_pass(envelope, "decision", error)
+        return self._counted(envelope, reached, started)
+
+    def _counted(self, envelope: review.Envelope, verdict: _Verdict, started: float) -> Answer:
         self._observer.reviewed(
             _known(envelope.request.get("operation"), _OPERATIONS),
             _known(_kind(envelope), _KINDS),
@@ -90,7 +105,9 @@ class Reviews:
         return _Verdict(review.allow(envelope.uid, warnings=(UNGUARDED,)), "failed")
 
 
-def _decide(envelope: review.Envelope, decide: Decide, *, patches: bool) -> _Verdict:
+def _decide(
+    envelope: review.Envelope, decide: Decide, *, patches: bool
+) -> _Verdict | Awaitable[_Verdict]:
     raw = envelope.request
     operation = raw.get("operation")
     if not isinstance(operation, str) or operation not in _OPERATIONS:
@@ -99,6 +116,20 @@ def _decide(envelope: review.Envelope, decide: Decide, *, patches: bool) -> _Ver
         return _Verdict(review.allow(envelope.uid), "unchanged")
     request = review.read_request(envelope)
     outcome = decide(request)
+    if isinstance(outcome, Outcome):
+        return _verdict(envelope, request, outcome, patches=patches)
+    return _verdict_later(envelope, request, outcome, patches=patches)
+
+
+async def _verdict_later(
+    envelope: review.Envelope, request: Request, outcome: Awaitable[Outcome], *, patches: bool
+) -> _Verdict:
+    return _verdict(envelope, request, await outcome, patches=patches)
+
+
+def _verdict(
+    envelope: review.Envelope, request: Request, outcome: Outcome, *, patches: bool
+) -> _Verdict:
     if outcome.denied is not None:
         denial = review.deny(envelope.uid, outcome.denied, outcome.warnings, outcome.audit)
         return _Verdict(denial, "denied")

@@ -29,9 +29,14 @@ from webhook.cluster.kinds import (
     Object,
 )
 from webhook.cluster.releases import release_object, status_patch
+from webhook.cluster.snapshot import routing
 from webhook.cluster.store import Store
 from webhook.objects.intent import Hold, Pin, Split
-from webhook.projection.deployment import project_hold, projected_deployment
+from webhook.projection.deployment import (
+    project_hold,
+    projected_deployment,
+    with_users_pause,
+)
 from webhook.projection.diff import diff
 from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.service import projected_service
@@ -165,6 +170,22 @@ class Actuator:
         split = replace(left, term=self._term).text() if left else None
         await self._annotate(HTTPROUTES, route, {names.SPLIT: split})
 
+    async def leave_paused(self, deployment: Object) -> None:
+        """End an aborted Deployment's hold; it stays paused, as if its user had done it.
+
+        In two writes: what is lifted gives back what is stored, also where the API server asks
+        the webhook twice about one write.
+        """
+        if not self._leads.leading:
+            raise LeadershipLost("leave_paused")
+        await self._annotate(
+            DEPLOYMENTS, deployment, {names.ORIGINAL: with_users_pause(deployment)}
+        )
+        meta = deployment["metadata"]
+        paused = self._held(DEPLOYMENTS, meta["namespace"], meta["name"])
+        lifted = dict.fromkeys((names.HOLD, names.STABLE, names.HELD_BY))
+        await self._annotate(DEPLOYMENTS, paused, lifted)
+
     def _taken_up(self, deployment: Object, stable: Stable) -> dict[str, str | None]:
         """The hold, and that the pause which is there already is not the user's."""
         users = write(deployment, ("spec", "paused"), ABSENT)
@@ -242,14 +263,13 @@ class Actuator:
         router = ROUTERS[action.route.kind]
         kind = _ROUTES[action.route.kind]
         route = self._held(kind, action.route.namespace, action.route.name)
-        objects = {k.kind: self._store.table(k).all() for k in _ROUTES.values()}
         target = Target(
             owner=owner_of(deployment),
             namespace=deployment["metadata"]["namespace"],
             services=roots,
             term=self._term,
         )
-        for wanted in router.writes(objects, route, action.shares, target):
+        for wanted in router.writes(routing(self._store), route, action.shares, target):
             await self._write(wanted)
 
     async def _write(self, write: Write) -> None:

@@ -23,6 +23,9 @@ from webhook.cluster.client import Client, PatchType
 from webhook.cluster.kinds import (
     CLUSTERRELEASEPOLICIES,
     CUSTOMRESOURCEDEFINITIONS,
+    DEPLOYMENTS,
+    MUTATINGADMISSIONPOLICIES,
+    MUTATINGADMISSIONPOLICYBINDINGS,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
     VALIDATINGWEBHOOKCONFIGURATIONS,
@@ -115,6 +118,33 @@ async def unconfigure(client: Client) -> None:
             log.warning("configuration_left_behind", kind=kind.kind, error=str(error))
 
 
+async def unguard(client: Client, configuration: str, admission_policy: str) -> None:
+    """Take away by name what holds changes at admission; raises ``errors.ApiError``.
+
+    The API server may go on for some seconds: it watches these objects like any other.
+    """
+    for kind, name in (
+        (MUTATINGADMISSIONPOLICYBINDINGS, admission_policy),
+        (MUTATINGADMISSIONPOLICIES, admission_policy),
+        (MUTATINGWEBHOOKCONFIGURATIONS, configuration),
+        (VALIDATINGWEBHOOKCONFIGURATIONS, configuration),
+    ):
+        if not name:
+            continue
+        try:
+            await client.delete(kind, name)
+        except errors.NotFound:
+            log.info("not_there", kind=kind.kind, name=name)
+
+
+async def stop_deployment(client: Client, namespace: str, name: str) -> None:
+    """Scale one of Slipway's own Deployments to 0, if there is one."""
+    try:
+        await client.patch(DEPLOYMENTS, name, {"spec": {"replicas": 0}}, namespace)
+    except errors.NotFound:
+        log.info("not_there", kind=DEPLOYMENTS.kind, name=name)
+
+
 def mutating() -> list[Object]:
     """The mutating webhooks, without where and for which namespaces they are called."""
     selector_changes = "object.spec.?selector != oldObject.spec.?selector || "
@@ -127,6 +157,7 @@ def mutating() -> list[Object]:
             "httproutes",
             _INTENT.format(key="split", also=""),
         ),
+        _webhook("releases", names.GROUP, "releases", None, version="v1alpha1"),
     ]
 
 
@@ -142,10 +173,12 @@ def validating() -> list[Object]:
     return [{"name": "policies.slipway.dev", **_always(), "rules": [rule]}]
 
 
-def _webhook(name: str, group: str, resource: str, condition: str | None) -> Object:
+def _webhook(
+    name: str, group: str, resource: str, condition: str | None, version: str = "v1"
+) -> Object:
     rule = {
         "apiGroups": [group],
-        "apiVersions": ["v1"],
+        "apiVersions": [version],
         "resources": [resource],
         "operations": ["CREATE", "UPDATE"],
         "scope": "Namespaced",

@@ -57,18 +57,22 @@ def _segment(text: str) -> str:
 
 APPS: Final = "apps"
 NETWORKING: Final = "networking.k8s.io"
+GATEWAY_API: Final = "gateway.networking.k8s.io"
 ADMISSION: Final = "admissionregistration.k8s.io"
 
 DEPLOYMENTS: Final = Kind(APPS, "v1", "Deployment", "deployments")
 REPLICASETS: Final = Kind(APPS, "v1", "ReplicaSet", "replicasets")
 PODS: Final = Kind("", "v1", "Pod", "pods")
 SERVICES: Final = Kind("", "v1", "Service", "services")
+CONFIGMAPS: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SECRETS: Final = Kind("", "v1", "Secret", "secrets")
 NAMESPACES: Final = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 ENDPOINTSLICES: Final = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 INGRESSES: Final = Kind(NETWORKING, "v1", "Ingress", "ingresses")
 INGRESSCLASSES: Final = Kind(NETWORKING, "v1", "IngressClass", "ingressclasses", namespaced=False)
-HTTPROUTES: Final = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
+HTTPROUTES: Final = Kind(GATEWAY_API, "v1", "HTTPRoute", "httproutes")
+GATEWAYS: Final = Kind(GATEWAY_API, "v1", "Gateway", "gateways")
+GATEWAYCLASSES: Final = Kind(GATEWAY_API, "v1", "GatewayClass", "gatewayclasses", namespaced=False)
 EVENTS: Final = Kind("events.k8s.io", "v1", "Event", "events")
 LEASES: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 SELFSUBJECTREVIEWS: Final = Kind(
@@ -93,6 +97,16 @@ VALIDATINGWEBHOOKCONFIGURATIONS: Final = Kind(
     "v1",
     "ValidatingWebhookConfiguration",
     "validatingwebhookconfigurations",
+    namespaced=False,
+)
+MUTATINGADMISSIONPOLICIES: Final = Kind(
+    ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False
+)
+MUTATINGADMISSIONPOLICYBINDINGS: Final = Kind(
+    ADMISSION,
+    "v1",
+    "MutatingAdmissionPolicyBinding",
+    "mutatingadmissionpolicybindings",
     namespaced=False,
 )
 CLUSTERRELEASEPOLICIES: Final = Kind(

@@ -3,6 +3,8 @@
 from webhook.cluster.kinds import (
     DEPLOYMENTS,
     ENDPOINTSLICES,
+    GATEWAYCLASSES,
+    GATEWAYS,
     HTTPROUTES,
     INGRESSCLASSES,
     INGRESSES,
@@ -16,13 +18,22 @@ from webhook.cluster.releases import readable_releases
 from webhook.cluster.store import Store
 from webhook.objects.policy import Policy
 from webhook.objects.raw import Object
-from webhook.release.observe import Raw
+from webhook.release.gathered import Raw
+from webhook.traffic.contract import Objects
 
-CLUSTER_WIDE: tuple[Kind, ...] = (DEPLOYMENTS, RELEASES, INGRESSES, INGRESSCLASSES, HTTPROUTES)
+ROUTING: tuple[Kind, ...] = (INGRESSES, INGRESSCLASSES, HTTPROUTES, GATEWAYS, GATEWAYCLASSES)
+"""What the routers look at: routes, and what serves them."""
+
+CLUSTER_WIDE: tuple[Kind, ...] = (DEPLOYMENTS, RELEASES, *ROUTING)
 """Followed always: what tells that a release has to begin, and routes, few and small."""
 
 OF_A_NAMESPACE: tuple[Kind, ...] = (REPLICASETS, PODS, SERVICES, ENDPOINTSLICES)
 """Followed only in namespaces where a release runs: pods are never watched cluster-wide."""
+
+
+def routing(store: Store) -> Objects:
+    """The objects that routers look at, by kind."""
+    return {kind.kind: store.table(kind).all() for kind in ROUTING}
 
 
 def gather(store: Store, deployment: Object, policy: Policy | None) -> Raw:
@@ -34,9 +45,7 @@ def gather(store: Store, deployment: Object, policy: Policy | None) -> Raw:
         pods=store.table(PODS, namespace).all(),
         services=store.table(SERVICES, namespace).all(),
         slices=store.table(ENDPOINTSLICES, namespace).all(),
-        routes={
-            kind.kind: store.table(kind).all() for kind in (INGRESSES, INGRESSCLASSES, HTTPROUTES)
-        },
+        routes=routing(store),
         releases=readable_releases(store.table(RELEASES).all(namespace)),
         policy=policy,
     )

@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from webhook import names
-from webhook.cluster.kinds import ENDPOINTSLICES, PODS, REPLICASETS, Kind, Object
+from webhook.cluster.kinds import (
+    CONFIGMAPS,
+    ENDPOINTSLICES,
+    PODS,
+    REPLICASETS,
+    SECRETS,
+    Kind,
+    Object,
+)
+from webhook.projection.config import digest_of, live_digest
 
 Trim: TypeAlias = Callable[[Object], Object]
 """Returns the part of an object to keep; never changes the object it is given."""
@@ -18,6 +27,13 @@ _POD_METADATA: Final = (
     "ownerReferences",
     "deletionTimestamp",
     "creationTimestamp",
+)
+_CONTENTS_METADATA: Final = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "ownerReferences",
 )
 _CONDITION: Final = ("type", "status", "reason", "lastTransitionTime")
 
@@ -66,10 +82,25 @@ def trim_endpointslice(obj: Object) -> Object:
     return kept
 
 
+def trim_contents(obj: Object) -> Object:
+    """Keep of a ConfigMap or Secret whose it is, and of its contents only the digests."""
+    metadata = obj["metadata"]
+    slim = _only(metadata, _CONTENTS_METADATA)
+    if names.SNAPSHOT_OF in (metadata.get("labels") or {}):
+        slim["labels"] = _only(metadata["labels"], (names.SNAPSHOT_OF,))
+    return _head(obj) | {
+        "metadata": slim,
+        "digest": digest_of(obj),
+        "liveDigest": live_digest(obj),
+    }
+
+
 TRIMS: Final[Mapping[Kind, Trim]] = {
     PODS: trim_pod,
     REPLICASETS: trim_replicaset,
     ENDPOINTSLICES: trim_endpointslice,
+    CONFIGMAPS: trim_contents,
+    SECRETS: trim_contents,
 }
 
 

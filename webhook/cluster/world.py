@@ -9,16 +9,18 @@ from webhook.cluster.store import Store
 from webhook.mutation.world import Running
 from webhook.objects.policy import Policy
 from webhook.objects.release import Release
+from webhook.projection.config import Ref
 from webhook.release.converge import shares
 
 
 class StoreWorld:
     """What a decision at admission may know; see `webhook.mutation.world.World`."""
 
-    def __init__(self, store: Store, identity: str) -> None:
+    def __init__(self, store: Store, identity: str, *, guards_config: bool = False) -> None:
         self._store = store
         self._policies = Policies(store)
         self._identity = identity
+        self._guards_config = guards_config
 
     @property
     def identity(self) -> str:
@@ -33,6 +35,15 @@ class StoreWorld:
         """The releases in flight in a namespace whose Services are pinned."""
         found = readable_releases(self._store.table(RELEASES).all(namespace))
         return [_running(r) for r in found if not r.status.phase.finished and r.status.root_hash]
+
+    @property
+    def guards_config(self) -> bool:
+        """Whether Slipway was given the right to read ConfigMaps and Secrets."""
+        return self._guards_config
+
+    def digest(self, namespace: str, ref: Ref) -> str | None:
+        """Contents are in no cache: they are looked up for the few writes that need them."""
+        return None
 
 
 def _running(release: Release) -> Running:

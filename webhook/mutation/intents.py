@@ -5,11 +5,16 @@ from collections.abc import Mapping
 from webhook import names
 from webhook.mutation.request import Request
 from webhook.mutation.world import World
-from webhook.objects.intent import Hold, Intent, Pin, Split, read_intent
+from webhook.objects.intent import Hold, Intent, Pin, Snapshots, Split, read_intent
 from webhook.objects.raw import Object
 from webhook.projection.fields import annotate, annotations
 
-_KINDS: Mapping[str, type[Intent]] = {names.HOLD: Hold, names.PIN: Pin, names.SPLIT: Split}
+_KINDS: Mapping[str, type[Intent]] = {
+    names.HOLD: Hold,
+    names.PIN: Pin,
+    names.SPLIT: Split,
+    names.CONFIG: Snapshots,
+}
 
 
 def is_own(request: Request, world: World) -> bool:

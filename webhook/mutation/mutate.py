@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from webhook import names
+from webhook.mutation.decisions import mutate_release
 from webhook.mutation.intents import fenced, is_own
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.rollout import mutate_deployment
@@ -15,6 +17,7 @@ _MUTATORS: Mapping[tuple[str, str], Callable[[Request, World, datetime], Outcome
     ("gateway.networking.k8s.io", "HTTPRoute"): lambda request, world, _now: mutate_httproute(
         request, world
     ),
+    (names.GROUP, "Release"): mutate_release,
 }
 
 

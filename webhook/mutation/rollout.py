@@ -6,12 +6,14 @@ from typing import Literal
 import msgspec
 
 from webhook import names
+from webhook.mutation.contents import showing_decided, with_contents
 from webhook.mutation.intents import carried, is_own
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.world import World
 from webhook.objects.intent import Hold
 from webhook.objects.policy import Policy
 from webhook.objects.raw import Object
+from webhook.projection.config import settled, snapshots_of
 from webhook.projection.deployment import (
     hold_of,
     project_hold,
@@ -48,15 +50,14 @@ def mutate_deployment(request: Request, world: World, now: datetime) -> Outcome:
     if request.old is None:
         decision = _created(request, world, now)
     elif is_own(request, world):
-        users = users_deployment(request.object, request.old)
-        decision = Decision(users=users, hold=hold_of(request.object))
+        decision = _own(request, request.old, world, now)
     else:
         decision = _updated(request, request.old, world, now)
     if decision.denied:
         return Outcome(object=request.object, denied=decision.denied)
-    shown = template_shown(request.object, request.old) if decision.hold else None
+    held = template_shown(request.object, request.old) if decision.hold else None
     return Outcome(
-        object=project_hold(decision.users, decision.hold, shown),
+        object=project_hold(decision.users, decision.hold, held),
         warnings=decision.warnings,
         audit=decision.audit,
     )
@@ -69,8 +70,25 @@ def _created(request: Request, world: World, now: datetime) -> Decision:
     policy = world.policy_for(request.namespace, users)
     if policy is None:
         return Decision(users=users, hold=None)
+    users, warnings = with_contents(users, request, policy, world)
     users = _injected(users, keys_for(read(users, _TEMPLATE)), request, policy, now)
-    return Decision(users=users, hold=None, audit={"decision": "first-version"})
+    return Decision(users, None, warnings=warnings, audit={"decision": "first-version"})
+
+
+def _own(request: Request, old: Object, world: World, now: datetime) -> Decision:
+    """The reconciler decides; other contents of the config are another template."""
+    users = users_deployment(request.object, old)
+    hold, template = hold_of(request.object), read(users, _TEMPLATE)
+    decided = snapshots_of(users)
+    policy = world.policy_for(request.namespace, users) if decided else None
+    if decided is None or policy is None:
+        return Decision(users=users, hold=hold)
+    if policy.spec.config.guard or decided != snapshots_of(old):
+        users = showing_decided(users, old, decided)
+    if read(users, _TEMPLATE) is template:
+        return Decision(users=users, hold=hold)
+    users = write(users, _TEMPLATE, users_template(read(users, _TEMPLATE)))
+    return _changed(users, old, hold, request, policy, now)
 
 
 def _updated(request: Request, old: Object, world: World, now: datetime) -> Decision:
@@ -78,16 +96,31 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
     users = users_deployment(request.object, old)
     users = carried(users, old, _KEPT)
     users = _policys_pause(users, old)
-    asked = users_template(read(users, _TEMPLATE))
     wanted = read(users_deployment(old), _TEMPLATE)
+    kept = users_template(wanted)
+    asked = users_template(read(users, _TEMPLATE))
+    if names.CONFIG in annotations(old):
+        asked = settled(asked, kept)
     hold = hold_of(old)
-    if asked == users_template(wanted):
+    if asked == kept:
         users = write(users, _TEMPLATE, with_keys(asked, own_keys(wanted)))
         if hold and hold.aborted and _resumes(request, old, hold):
             return _retried(users, hold)
         return Decision(users=users, hold=hold)
     policy = world.policy_for(request.namespace, users)
-    users = write(users, _TEMPLATE, asked)
+    users, warnings = with_contents(write(users, _TEMPLATE, asked), request, policy, world)
+    decision = _changed(users, old, hold, request, policy, now)
+    return msgspec.structs.replace(decision, warnings=(*decision.warnings, *warnings))
+
+
+def _changed(
+    users: Object,
+    old: Object,
+    hold: Hold | None,
+    request: Request,
+    policy: Policy | None,
+    now: datetime,
+) -> Decision:
     if hold is not None:
         return _superseded(users, hold, request, policy, now)
     if policy is None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from webhook.objects.intent import Share
 from webhook.objects.policy import Policy
 from webhook.objects.raw import Object
+from webhook.projection.config import Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +38,13 @@ class World(Protocol):
 
     def running_in(self, namespace: str) -> Iterable[Running]:
         """The releases in flight in a namespace."""
+        ...
+
+    @property
+    def guards_config(self) -> bool:
+        """Whether Slipway was given the right to read ConfigMaps and Secrets."""
+        ...
+
+    def digest(self, namespace: str, ref: Ref) -> str | None:
+        """The contents of a ConfigMap or Secret now; None if they are not known."""
         ...

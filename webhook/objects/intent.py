@@ -49,13 +49,15 @@ class Pin(Intent, frozen=True, kw_only=True):
     """Of these only the ones that are labelled as serving, so that single pods can leave."""
 
 
-class Sticky(msgspec.Struct, frozen=True):
+class Sticky(msgspec.Struct, frozen=True, omit_defaults=True):
     """A cookie that brings a user back to the version which answered first."""
 
     cookie: str
     """Its name."""
     seconds: int
     """How long the browser keeps it."""
+    value: str = "canary"
+    """What it says. One for each release: a cookie outlives the release that set it."""
 
 
 class Share(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,10 +76,31 @@ class Share(msgspec.Struct, frozen=True, omit_defaults=True):
     """A host name under which everything goes to the canary Service."""
 
 
-class Split(Intent, frozen=True, kw_only=True):
+Feature = Literal["mirror", "cookie"]
+"""What not every router can: copies of requests; a cookie set by one backend only."""
+
+
+class Split(Intent, frozen=True, kw_only=True, omit_defaults=True):
     """How a route divides the traffic of each Service, keyed by the Service's name."""
 
     shares: dict[str, Share]
+    features: tuple[Feature, ...] = ()
+    """What every Gateway of the route is known to do. Only the reconciler knows, so a split that
+    was decided at admission shows neither mirrors nor cookies."""
+
+
+class Snapshots(Intent, frozen=True, kw_only=True, omit_defaults=True):
+    """Which contents a Deployment's template shows; keyed as ``ConfigMap/web``."""
+
+    shown: dict[str, str] = {}
+    """Digest of the snapshot that the template names."""
+    seen: dict[str, str] = {}
+    """Digest of the contents that were known when this was decided, where they are others than
+    those shown. Only contents that are neither are news."""
+
+    def knew(self, key: str) -> str:
+        """The contents that this decision took into account; empty if it knew of none."""
+        return self.seen.get(key) or self.shown.get(key, "")
 
 
 def read_intent(kind: type[T], text: object) -> T | None:

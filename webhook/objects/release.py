@@ -196,6 +196,8 @@ class ReleaseStatus(_Camel, frozen=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     conditions: tuple[Condition, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What people should know of its Services and routes."""
     decisions: tuple[Decision, ...] = ()
     """Who approved, paused, skipped, promoted or aborted, and when."""
     observed_generation: int = 0

@@ -99,3 +99,10 @@ def project_hold(users: Object, hold: Hold | None, template: Object | None = Non
 def projected_deployment(obj: Object) -> Object:
     """``obj`` as the webhook would have stored it: equal, unless a write passed without it."""
     return project_hold(users_deployment(obj), hold_of(obj), template_shown(obj))
+
+
+def with_users_pause(obj: Object) -> str | None:
+    """The memory by which the pause that an aborted hold shows is the user's own wish."""
+    users = write(users_deployment(obj), _PAUSED, True)
+    remembered: str | None = annotations(project_hold(users, hold_of(obj))).get(names.ORIGINAL)
+    return remembered

@@ -10,6 +10,7 @@ import orjson
 
 from webhook import names
 from webhook.objects.raw import Object
+from webhook.projection.config import config_version
 from webhook.projection.fields import ABSENT, annotations, read, update
 
 _LABELS = ("metadata", "labels")
@@ -58,11 +59,18 @@ def revision_of(users: Mapping[str, Any]) -> str:
     return hashlib.sha256(text).hexdigest()[:10]
 
 
-def version_of(users: Mapping[str, Any]) -> str:
+def version_of(users: Object) -> str:
     """The version that people know: ``app.kubernetes.io/version``, else the image's tag.
 
-    Of an image named by digest only, the first 12 digits; ``latest`` where nothing is said.
+    Of an image named by digest only, the first 12 digits; ``latest`` where nothing is said. A
+    template that names snapshots of its config says so as a build does in a semantic version:
+    ``v2+config.3fa2c1``.
     """
+    config = config_version(users)
+    return f"{_version_of(users)}+config.{config}" if config else _version_of(users)
+
+
+def _version_of(users: Mapping[str, Any]) -> str:
     labelled = read(users, (*_LABELS, names.VERSION_LABEL))
     if isinstance(labelled, str) and labelled:
         return labelled
@@ -72,7 +80,7 @@ def version_of(users: Mapping[str, Any]) -> str:
     return _tag(str(containers[0].get("image") or ""))
 
 
-def keys_for(users: Mapping[str, Any]) -> Keys:
+def keys_for(users: Object) -> Keys:
     """The keys to inject into a template that really changed."""
     version = version_of(users)
     return Keys(

@@ -30,7 +30,7 @@ class Active:
         """Every active key of a namespace."""
         return [(namespace, name) for name in self._keys.get(namespace, ())]
 
-    def everywhere(self) -> Iterable[Key]:
+    def everywhere(self) -> list[Key]:
         """Every active key."""
         return [key for namespace in self._keys for key in self.in_namespace(namespace)]
 

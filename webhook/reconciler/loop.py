@@ -1,6 +1,7 @@
 """The reconciler: a change in the cluster, a decision, its writes, until there is nothing to do."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -41,19 +42,34 @@ _LONGEST_DELAY: Final = 10.0
 
 
 class Reconciler:
-    """Runs releases for one leader's term; cancel `run` to stop."""
+    """Runs releases for one leader's term; cancel `run` to stop.
+
+    While ``detaching``, it takes every release back and begins none.
+    """
 
     def __init__(
-        self, client: Client, store: Store, policies: Policies, actuator: Actuator
+        self,
+        client: Client,
+        store: Store,
+        policies: Policies,
+        actuator: Actuator,
+        *,
+        detaching: bool = False,
     ) -> None:
         self._client = client
         self._store = store
         self._policies = policies
         self._actuator = actuator
+        self._detaching = detaching
         self._queue = WorkQueue()
         self._active = Active(store)
         self._failures: dict[Key, int] = {}
         self._clock = PhaseClock()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no Deployment needs a look, now or later."""
+        return self._queue.idle and not self._active.everywhere()
 
     async def run(self) -> None:
         """Take up every release in flight, then follow changes until cancelled."""
@@ -161,6 +177,8 @@ class Reconciler:
     def _decide(self, key: Key, deployment: Object, *, there: bool) -> tuple[Observed, Plan]:
         policy = self._policies.policy_for(key[0], deployment)
         seen = observe(gather(self._store, deployment, policy))
+        if self._detaching:
+            seen = replace(seen, detaching=True, policy=None)
         decided = plan(seen, datetime.now(UTC)) if there else retire(seen)
         return seen, decided
 

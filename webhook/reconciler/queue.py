@@ -21,6 +21,11 @@ class WorkQueue:
     def __len__(self) -> int:
         return len(self._due)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no key is due, worked on, or due later."""
+        return not (self._due or self._busy or self._timers)
+
     def add(self, key: Key) -> None:
         """Make a key due now."""
         if key in self._busy:

@@ -94,9 +94,14 @@ def canary_reachable(seen: Observed, status: ReleaseStatus) -> str | None:
 
 
 def routes_programmed(seen: Observed, _status: ReleaseStatus) -> str | None:
-    """Each route that carries a split is reported as live by its controller."""
+    """Each route that carries a split is reported as live by its controller.
+
+    One that only leads to Services which were deleted can't be, and has nothing of ours left.
+    """
+    roots = {root.name for root in seen.roots}
     for route in seen.routes:
-        if route.unprogrammed:
+        ours = route.shares or route.roots & roots
+        if route.unprogrammed and ours:
             return f"{route.ref}: {route.unprogrammed}"
     return None
 

@@ -1,18 +1,14 @@
 """From raw objects to `Observed`: everything that the engine knows of the Kubernetes API."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from webhook import names
-from webhook.objects.policy import Policy
 from webhook.objects.raw import Object
 from webhook.objects.release import Release
-from webhook.objects.selector import selects
 from webhook.projection.deployment import hold_of, projected_deployment, users_deployment
-from webhook.projection.fields import ABSENT, annotations, labels, read, write
-from webhook.projection.service import pin_of, projected_service, users_service
+from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.template import (
     Stable,
     revision_of,
@@ -21,38 +17,21 @@ from webhook.projection.template import (
     users_template,
     version_of,
 )
+from webhook.release.gathered import Raw, owned_by
+from webhook.release.observe_traffic import routes_of, services_of, splittable, strays_of
 from webhook.release.observed import (
-    CanaryView,
     DeploymentView,
     Observed,
     PodView,
     RootView,
-    RouteRef,
-    RouteView,
     Side,
 )
-from webhook.traffic.contract import Objects
-from webhook.traffic.routers import ROUTERS
 
 _HASH_LABEL = ("metadata", "labels", names.POD_TEMPLATE_HASH)
 _SAME_MOMENT = timedelta(seconds=2)
 """A kubelet sets startTime and the first Ready condition together, in whole seconds."""
 _NATIVE_DEADLINE = 600
 """Default of ``progressDeadlineSeconds``, in seconds (apps/v1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """The objects of one Deployment's namespace, as the API server sent them."""
-
-    deployment: Object
-    replicasets: Sequence[Object] = ()
-    pods: Sequence[Object] = ()
-    services: Sequence[Object] = ()
-    slices: Sequence[Object] = ()
-    routes: Objects = field(default_factory=dict)
-    releases: Sequence[Release] = ()
-    policy: Policy | None = None
 
 
 def observe(raw: Raw) -> Observed:
@@ -65,8 +44,8 @@ def observe(raw: Raw) -> Observed:
     )
     running = next((r for r in releases if not r.status.phase.finished), None)
     stable, canary, leftovers = _sides(raw, view, running)
-    roots, canaries = _services(raw, view)
-    routes, routed = _routes(raw, view, _splittable(roots, canaries, running))
+    roots, canaries = services_of(raw, view)
+    routes, routed = routes_of(raw, view, splittable(roots, canaries, running), running)
     return Observed(
         deployment=view,
         stable=stable,
@@ -79,7 +58,7 @@ def observe(raw: Raw) -> Observed:
         ),
         canaries=canaries,
         routes=routes,
-        strays=_strays(raw, view, roots),
+        strays=strays_of(raw, view, roots),
         release=running,
         finished=tuple(r for r in releases if r.status.phase.finished),
         policy=raw.policy,
@@ -135,7 +114,7 @@ def _sides(
     raw: Raw, view: DeploymentView, running: Release | None
 ) -> tuple[Side | None, Side | None, tuple[Side, ...]]:
     """Stable, canary and leftover ReplicaSets, told apart by hash and template."""
-    mine = [rs for rs in raw.replicasets if _owned_by(rs, view.uid)]
+    mine = [rs for rs in raw.replicasets if owned_by(rs, view.uid)]
     known = running.spec.stable.hash if running else None
     stable = next((rs for rs in mine if labels(rs).get(names.POD_TEMPLATE_HASH) == known), None)
     if stable is None and known is None:
@@ -174,7 +153,7 @@ def _stable_among(replicasets: Iterable[Object], view: DeploymentView) -> Object
 
 
 def _younger(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[str, ...]:
-    mine = {rs["metadata"]["name"]: rs for rs in raw.replicasets if _owned_by(rs, view.uid)}
+    mine = {rs["metadata"]["name"]: rs for rs in raw.replicasets if owned_by(rs, view.uid)}
     if stable is None or stable.name not in mine:
         return ()
     since = mine[stable.name]["metadata"].get("creationTimestamp", "")
@@ -193,7 +172,7 @@ def _serving(raw: Raw, view: DeploymentView) -> Stable | None:
     others = [
         rs
         for rs in raw.replicasets
-        if _owned_by(rs, view.uid)
+        if owned_by(rs, view.uid)
         and rs["spec"].get("replicas", 0) > 0
         and _template_of(rs) != template
     ]
@@ -209,11 +188,6 @@ def _native_revision(rs: Object) -> int:
 def _template_of(rs: Object) -> Object:
     template: Object = rs["spec"]["template"]
     return write(template, _HASH_LABEL, ABSENT)
-
-
-def _owned_by(obj: Object, uid: str) -> bool:
-    owners = obj["metadata"].get("ownerReferences") or []
-    return any(owner.get("uid") == uid and owner.get("controller") for owner in owners)
 
 
 def _pods_by_owner(pods: Iterable[Object]) -> Mapping[str, list[Object]]:
@@ -282,114 +256,3 @@ def _was_ready(ready: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
     if not changed or not started:
         return False
     return datetime.fromisoformat(changed) - datetime.fromisoformat(started) > _SAME_MOMENT
-
-
-@dataclass(frozen=True, slots=True)
-class _Root:
-    name: str
-    pin: str | None
-    endpoints: frozenset[str]
-    shared: bool
-    projected: bool
-    fenced: bool
-
-
-def _services(raw: Raw, view: DeploymentView) -> tuple[tuple[_Root, ...], tuple[CanaryView, ...]]:
-    offered = _endpoints(raw.slices)
-    others = _pods_of_others(raw, view)
-    roots, canaries = [], []
-    for service in raw.services:
-        name = service["metadata"]["name"]
-        ready = offered.get(name, frozenset())
-        if names.CANARY_OF in labels(service):
-            if _owned_by_plainly(service, view.uid):
-                selector = service["spec"].get("selector") or {}
-                hash_ = str(selector.get(names.POD_TEMPLATE_HASH, ""))
-                root = str(annotations(service).get(names.ROOT_SERVICE, ""))
-                canaries.append(CanaryView(name, root, hash_, ready))
-            continue
-        selector = read(users_service(service), ("spec", "selector"))
-        if isinstance(selector, dict) and selector and selects(selector, view.pod_labels):
-            pin = pin_of(service)
-            shared = any(selects(selector, labels(pod)) for pod in others)
-            sound = projected_service(service) == service
-            at = (pin.hash or None) if pin else None
-            roots.append(_Root(name, at, ready, shared, sound, bool(pin and pin.fenced)))
-    by_name = sorted(roots, key=lambda r: r.name)
-    return tuple(by_name), tuple(sorted(canaries, key=lambda c: c.name))
-
-
-def _owned_by_plainly(obj: Object, uid: str) -> bool:
-    return any(o.get("uid") == uid for o in obj["metadata"].get("ownerReferences") or [])
-
-
-def _pods_of_others(raw: Raw, view: DeploymentView) -> list[Object]:
-    """Pods that are surely another workload's.
-
-    One whose ReplicaSet is not known is not: the two kinds are watched apart, and a ReplicaSet
-    goes before its pods do.
-    """
-    known = {rs["metadata"]["uid"]: _owned_by(rs, view.uid) for rs in raw.replicasets}
-    return [pod for pod in raw.pods if _is_others(pod, known)]
-
-
-def _is_others(pod: Object, known: Mapping[str, bool]) -> bool:
-    for owner in pod["metadata"].get("ownerReferences") or []:
-        if owner.get("controller") and owner.get("kind") == "ReplicaSet":
-            return not known.get(owner["uid"], True)
-    return True
-
-
-def _endpoints(slices: Iterable[Object]) -> Mapping[str, frozenset[str]]:
-    """By Service: uids of the pods that it offers, ready and not terminating."""
-    ready: dict[str, set[str]] = {}
-    for item in slices:
-        service = labels(item).get("kubernetes.io/service-name", "")
-        for endpoint in item.get("endpoints") or []:
-            uid = (endpoint.get("targetRef") or {}).get("uid")
-            conditions = endpoint.get("conditions") or {}
-            offered = conditions.get("ready") is not False and not conditions.get("terminating")
-            if uid and offered:
-                ready.setdefault(service, set()).add(uid)
-    return {name: frozenset(uids) for name, uids in ready.items()}
-
-
-def _splittable(
-    roots: Sequence[_Root], canaries: Sequence[CanaryView], running: Release | None
-) -> frozenset[str]:
-    """Services whose routes matter: also of those that are gone, and may still be split."""
-    gone = {canary.root for canary in canaries} | {
-        pair.root for pair in (running.status.exposed if running else ())
-    }
-    shared = {root.name for root in roots if root.shared}
-    return frozenset({root.name for root in roots} | gone) - shared
-
-
-def _routes(
-    raw: Raw, view: DeploymentView, wanted: frozenset[str]
-) -> tuple[tuple[RouteView, ...], frozenset[str]]:
-    out: list[RouteView] = []
-    for router in ROUTERS.values():
-        for found in router.finds(raw.routes, view.namespace, wanted):
-            meta = found.object["metadata"]
-            shares = router.shares(raw.routes, found.object, view.namespace)
-            out.append(
-                RouteView(
-                    ref=RouteRef(router.kind, meta["namespace"], meta["name"]),
-                    roots=found.roots,
-                    shares={root: s for root, s in shares.items() if root in wanted},
-                    unprogrammed=router.unprogrammed(found.object),
-                    projected=router.projected(found.object) == found.object,
-                )
-            )
-    routed = frozenset[str]().union(*(route.roots for route in out))
-    return tuple(sorted(out, key=lambda route: route.ref)), routed
-
-
-def _strays(raw: Raw, view: DeploymentView, roots: Sequence[_Root]) -> tuple[RouteRef, ...]:
-    wanted = frozenset(root.name for root in roots)
-    return tuple(
-        RouteRef(router.kind, view.namespace, name)
-        for router in ROUTERS.values()
-        for name in router.strays(raw.routes, view.namespace, wanted)
-    )

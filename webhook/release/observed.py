@@ -138,6 +138,8 @@ class RouteView:
     """It shows what its split says."""
     lacks: str | None = None
     """Why it can't carry what the release's steps ask for; None if it can."""
+    notes: tuple[str, ...] = ()
+    """What it leaves out of that, and what else it affects, for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ Blue-green, an approval before the promotion and a budget for extra pods become 
 others, so that the engine knows one kind of progress.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from math import ceil
 
 from webhook.objects.duration import parse_duration
-from webhook.objects.intent import Sticky
-from webhook.objects.release import ReleaseSpec, Routing
+from webhook.objects.intent import Share, Sticky
+from webhook.objects.release import Release, ReleaseSpec, Routing
 from webhook.objects.steps import AnalysisStep, CanaryScale, HeaderRoute, MirrorRoute, Pause, Step
 from webhook.objects.strategy import BlueGreen, Canary, Strategy
 
@@ -92,6 +92,22 @@ def routing_needed(spec: ReleaseSpec) -> Routing:
         s.set_mirror_route for s in steps if s.set_mirror_route and s.set_mirror_route.percentage
     ]
     return Routing(tuple(headers), tuple(mirrors), routing_at(spec, steps, 0).preview)
+
+
+def shares_needed(release: Release, roots: Iterable[str]) -> dict[str, Share]:
+    """What routes to these Services will be asked to carry, all in all."""
+    spec, routing = release.spec, routing_needed(release.spec)
+    return {
+        root: Share(
+            canary=f"{root}-canary",
+            weight=50,
+            headers=routing.headers,
+            mirrors=routing.mirrors,
+            sticky=sticky_of(spec),
+            preview=routing.preview,
+        )
+        for root in roots
+    }
 
 
 def sticky_of(spec: ReleaseSpec) -> Sticky | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from webhook.objects.release import Condition, Phase, ReleaseStatus
+from webhook.release import program
 from webhook.release.at import At
 
 _REASONS = {
@@ -29,6 +30,7 @@ def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
     status = replace(
         status,
         ready_canary=ready,
+        notes=_notes(at),
         decisions=at.release.decisions,
         observed_generation=at.release.generation,
     )
@@ -37,6 +39,23 @@ def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
         _condition(status, "Progressing", _progressing(status), at.now),
     )
     return replace(status, conditions=conditions)
+
+
+def _notes(at: At) -> tuple[str, ...]:
+    shared = tuple(
+        f"Service {root.name} also serves pods of other workloads, so it is not pinned: new pods "
+        "get its requests as soon as they are ready"
+        for root in at.seen.roots
+        if root.shared
+    )
+    routing = program.routing_needed(at.release.spec)
+    beside = any((routing.headers, routing.mirrors, routing.preview))
+    nowhere = ("there is no route that could carry the header, mirror or preview routes",)
+    return (
+        *shared,
+        *(nowhere if beside and at.seen.roots and not at.routed else ()),
+        *(note for route in at.seen.routes for note in route.notes),
+    )
 
 
 def reported(status: ReleaseStatus) -> str:
@@ -48,9 +67,7 @@ def _sentence(at: At, status: ReleaseStatus, why: str) -> str:
     spec = at.release.spec
     if status.phase is Phase.SUCCEEDED:
         return f"{spec.version} serves all traffic"
-    shared = [root.name for root in at.seen.roots if root.shared]
-    note = f" (Service {shared[0]} also serves other workloads and is not pinned)" if shared else ""
-    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}{note}"
+    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}"
 
 
 def _released(status: ReleaseStatus) -> str:

@@ -61,6 +61,18 @@ class Delete:
 Write: TypeAlias = Annotate | Put | Delete
 
 
+def _nothing(_o: Objects, _r: Object, _n: str, _s: Mapping[str, Share]) -> str | None:
+    return None
+
+
+def _no_notes(_o: Objects, _r: Object, _n: str, _s: Mapping[str, Share]) -> tuple[str, ...]:
+    return ()
+
+
+def _no_places(_o: Objects, _r: Object, _n: str, _s: frozenset[str]) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Router:
     """What the engine asks of a kind of route. All functions are pure."""
@@ -78,3 +90,13 @@ class Router:
     """Names of objects of ours that nothing needs any more."""
     writes: Callable[[Objects, Object, Mapping[str, Share], Target], list[Write]]
     """The writes that make the object carry these shares, or, with none, the user's own."""
+    lacks: Callable[[Objects, Object, str, Mapping[str, Share]], str | None] = _nothing
+    """Why an object can't carry these shares of a namespace's Services, as a sentence.
+
+    Shares that it says nothing about are written, read back equal, and shown."""
+    without: Callable[[Objects, Object, str, Mapping[str, Share]], tuple[str, ...]] = _no_notes
+    """What the object does not do of these shares although they can be written: sentences.
+
+    That is stickiness, which is had where the router can; the shares are read back equal."""
+    affected: Callable[[Objects, Object, str, frozenset[str]], tuple[str, ...]] = _no_places
+    """Hosts and paths that change when the object divides these Services of a namespace."""

@@ -1,30 +1,44 @@
-"""HTTPRoute (Gateway API v1): the split is written into ``backendRefs[].weight``.
+"""HTTPRoute (Gateway API v1): the split is shown in the user's own rules.
 
-Only the share of a split Service is divided, in proportion: its own entry keeps the stable
-part and an entry for the canary Service follows it. Other backends, filters, order and rules
-without backends stay. To have whole percents of small weights, all weights of a route are
-multiplied by one scale (100, or 1 where the user's own weights are large); the inverse takes
-out what is ours and divides.
-
-Source: Gateway API v1 ``BackendRef.weight``, 0 to 1,000,000, relative, default 1.
+Weights stand in ``backendRefs[].weight`` (`httproute_weights`); header routes, cookies and mirrors
+are rules that are put in, and filters (`httproute_rules`). All of it comes out again, whatever
+was written in between. A preview is a second route, which Slipway owns (`httproute_preview`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from webhook import names
-from webhook.objects.intent import Share, Split, read_intent
+from webhook.objects.intent import Feature, Share, Split, read_intent
 from webhook.objects.raw import Object
-from webhook.projection.fields import ABSENT, annotate, annotations, read, write
-from webhook.traffic.contract import Annotate, Found, Objects, Router, Target, Write
+from webhook.projection.fields import annotate, annotations, write
+from webhook.traffic import gateway_features
+from webhook.traffic.contract import Annotate, Delete, Found, Objects, Put, Router, Target, Write
+from webhook.traffic.httproute_parts import (
+    RULES,
+    Memory,
+    backends_of,
+    beside,
+    filters_of,
+    home_of,
+    is_service,
+    key_of,
+    matches_of,
+    rules_of,
+)
+from webhook.traffic.httproute_preview import (
+    host_of,
+    is_preview,
+    no_preview,
+    previews,
+    roots_of,
+    stands_beside,
+)
+from webhook.traffic.httproute_rules import hidden, show
 
-_RULES = ("spec", "rules")
-_SCALE: Final = 100
-_LARGEST: Final = 1_000_000
-
-_Backends = list[Any]
+__all__ = ["ROUTER", "key_of", "project", "projected", "restore", "services_of", "split_of"]
 
 
 def split_of(obj: Object | None) -> Split | None:
@@ -34,12 +48,12 @@ def split_of(obj: Object | None) -> Split | None:
 
 def services_of(route: Object) -> frozenset[tuple[str, str]]:
     """(namespace, name) of every Service that the route sends requests to."""
-    home = _home(route)
+    home = home_of(route)
     return frozenset(
         (ref.get("namespace") or home, str(ref.get("name")))
-        for rule in _rules(route)
-        for ref in _backends(rule)
-        if _is_service(ref)
+        for rule in rules_of(route)
+        for ref in backends_of(rule)
+        if is_service(ref)
     )
 
 
@@ -47,12 +61,11 @@ def project(users: Object, split: Split | None) -> Object:
     """The user's route with the split shown in it, or, with None, the route as it is."""
     if split is None or not split.shares:
         return annotate(users, {names.SPLIT: None, names.ORIGINAL: None})
-    scale = _scale_for(users)
-    home = _home(users)
-    shown = _each_rule(users, lambda refs: _divided(refs, split, scale, home))
-    memory = _Memory(
-        scale, {_beside(root, share.canary): root for root, share in split.shares.items()}
+    seen = show(users, split)
+    memory = Memory(
+        seen.scale, {beside(root, share.canary): root for root, share in split.shares.items()}
     )
+    shown = _with_rules(users, seen.rules)
     return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory.text()})
 
 
@@ -62,11 +75,10 @@ def restore(new: Object, old: Object | None = None) -> Object:
     A rule with an entry of ours was read from the cluster and shows a projection: what is
     ours goes, weights are divided. A rule without one was written by the user as it stands.
     """
-    memory = _Memory.of(new) or _Memory.of(old)
+    memory = Memory.of(new) or Memory.of(old)
     if memory is None:
         return new
-    home = _home(new)
-    return _each_rule(new, lambda refs: _united(refs, memory, home))
+    return _with_rules(new, hidden(rules_of(new), memory, home_of(new)))
 
 
 def projected(obj: Object) -> Object:
@@ -74,148 +86,12 @@ def projected(obj: Object) -> Object:
     return project(restore(obj), split_of(obj))
 
 
-def _divided(refs: _Backends, split: Split, scale: int, home: str) -> _Backends:
-    if not any(_key(ref, home) in split.shares for ref in refs):
-        return refs
-    out: _Backends = []
-    for ref in refs:
-        if not isinstance(ref, dict):
-            out.append(ref)
-            continue
-        whole = _weight(ref) * scale
-        share = split.shares.get(_key(ref, home) or "")
-        if share is None:
-            out.append({**ref, "weight": whole})
-            continue
-        canary = round(whole * share.weight / 100)
-        out.append({**ref, "weight": whole - canary})
-        out.append({**ref, "name": share.canary, "weight": canary})
-    return out
-
-
-def _united(refs: _Backends, memory: "_Memory", home: str) -> _Backends:
-    ours, scale = memory.canaries, memory.scale
-    if not any(_key(ref, home) in ours for ref in refs):
-        return refs
-    given: dict[int, int] = {}
-    kept: _Backends = []
-    for ref in refs:
-        key = _key(ref, home)
-        if key in ours:
-            root = _last_keyed(kept, ours[key], home)
-            if root is not None:
-                given[root] = given.get(root, 0) + _weight(ref)
-        else:
-            kept.append(ref)
-    return [
-        {**ref, "weight": _unscaled(_weight(ref) + given.get(i, 0), scale)}
-        if isinstance(ref, dict)
-        else ref
-        for i, ref in enumerate(kept)
-    ]
-
-
-def _last_keyed(refs: _Backends, key: str, home: str) -> int | None:
-    found = [i for i, ref in enumerate(refs) if _key(ref, home) == key]
-    return found[-1] if found else None
-
-
-def _home(route: Object) -> str:
-    return str((route.get("metadata") or {}).get("namespace") or "")
-
-
-def _key(ref: Any, home: str) -> str | None:
-    """A Service backend's name, with its namespace where that is not the route's own."""
-    if not _is_service(ref):
-        return None
-    return key_of(ref.get("namespace") or home, str(ref.get("name")), home)
-
-
-def key_of(namespace: str, service: str, home: str) -> str:
-    """How a split in a route of namespace ``home`` names a Service."""
-    return service if namespace == home else f"{namespace}/{service}"
-
-
-def _beside(root: str, canary: str) -> str:
-    """The key of a canary Service, which is where its root is."""
-    namespace, slash, _ = root.rpartition("/")
-    return f"{namespace}{slash}{canary}"
-
-
-def _unscaled(weight: int, scale: int) -> int:
-    """A weight that the scale does not divide was never shown by us: the user set it."""
-    return weight // scale if weight % scale == 0 else weight
-
-
-def _scale_for(users: Object) -> int:
-    largest = max(
-        (
-            _weight(ref)
-            for rule in _rules(users)
-            for ref in _backends(rule)
-            if isinstance(ref, dict)
-        ),
-        default=1,
-    )
-    return _SCALE if largest * _SCALE <= _LARGEST else 1
-
-
-class _Memory(msgspec.Struct, frozen=True):
-    """What tells our part of a route from the user's; it describes the route as it is."""
-
-    scale: int
-    canaries: dict[str, str]
-    """Canary Services that were put in, each with its root Service."""
-
-    @classmethod
-    def of(cls, obj: Object | None) -> "_Memory | None":
-        """Read it off a route; None where nothing of ours is in the rules."""
-        text = annotations(obj).get(names.ORIGINAL) if obj else None
-        try:
-            return msgspec.json.decode(text, type=cls) if isinstance(text, str) else None
-        except (msgspec.DecodeError, ValueError):
-            return None
-
-    def text(self) -> str:
-        """The annotation's value."""
-        return msgspec.json.encode(self, order="deterministic").decode()
-
-
-def _weight(ref: Any) -> int:
-    weight = ref.get("weight", 1)
-    return weight if isinstance(weight, int) else 1
-
-
-def _is_service(ref: Any) -> bool:
-    return (
-        isinstance(ref, dict)
-        and ref.get("kind", "Service") == "Service"
-        and ref.get("group", "") in ("", "core")
-    )
-
-
-def _rules(route: Object) -> list[Any]:
-    rules = read(route, _RULES)
-    return rules if isinstance(rules, list) else []
-
-
-def _backends(rule: Any) -> _Backends:
-    refs = rule.get("backendRefs") if isinstance(rule, dict) else None
-    return refs if isinstance(refs, list) else []
-
-
-def _each_rule(route: Object, change: Callable[[_Backends], _Backends]) -> Object:
-    """The route with each rule's backends changed; rules without a change are shared."""
-    rules = []
-    for rule in _rules(route):
-        refs = _backends(rule)
-        changed = change(refs) if refs else refs
-        rules.append(rule if changed is refs else {**rule, "backendRefs": changed})
-    if read(route, _RULES) is ABSENT or all(
-        a is b for a, b in zip(rules, _rules(route), strict=True)
-    ):
+def _with_rules(route: Object, rules: list[Any]) -> Object:
+    """A route without any change is the very same."""
+    there = rules_of(route)
+    if len(rules) == len(there) and all(a is b for a, b in zip(rules, there, strict=True)):
         return route
-    return write(route, _RULES, rules)
+    return write(route, RULES, rules)
 
 
 def unprogrammed(route: Object) -> str | None:
@@ -242,33 +118,194 @@ def _finds(objects: Objects, namespace: str, services: frozenset[str]) -> list[F
     found = []
     for route in objects.get(KIND, ()):
         roots = {name for home, name in services_of(route) if home == namespace}
-        if roots & services:
+        if roots & services and not is_preview(route):
             found.append(Found(route, frozenset(roots & services)))
     return found
 
 
-def _shares(_objects: Objects, route: Object, namespace: str) -> dict[str, Share]:
+def _shares(objects: Objects, route: Object, namespace: str) -> dict[str, Share]:
+    """What is asked for and shown; a part that has to be written again is left out."""
     split = split_of(route)
-    prefix = key_of(namespace, "", _home(route))
+    if split is None:
+        return {}
+    can = _features(objects, route, split.shares)
+    there = {item["metadata"]["name"]: item["spec"] for item in _previews_there(objects, route)}
+    missing = {
+        host_of(item)
+        for item in _previews_wanted(route, split.shares, {})
+        if there.get(item["metadata"]["name"]) != item["spec"]
+    }
+    prefix = key_of(namespace, "", home_of(route))
     return {
-        key.removeprefix(prefix): share
-        for key, share in (split.shares.items() if split else ())
+        key.removeprefix(prefix): _as_shown(share, set(split.features) ^ set(can), missing)
+        for key, share in split.shares.items()
         if key.rpartition("/")[0] == prefix.rstrip("/")
     }
 
 
+def _as_shown(share: Share, changed: set[Feature], missing: set[str]) -> Share:
+    if "mirror" in changed:
+        share = replace(share, mirrors=())
+    if "cookie" in changed:
+        share = replace(share, sticky=None)
+    return replace(share, preview="") if share.preview in missing else share
+
+
 def _writes(
-    _objects: Objects, route: Object, shares: Mapping[str, Share], target: Target
+    objects: Objects, route: Object, shares: Mapping[str, Share], target: Target
 ) -> list[Write]:
-    """Other Deployments' shares in the same route stay."""
-    home, present = _home(route), split_of(route)
+    """Other Deployments' shares in the same route stay.
+
+    A preview goes before the split that asked for it, and comes after: so one that is there and
+    was not asked for is a stray.
+    """
+    home, present = home_of(route), split_of(route)
     mine = {key_of(target.namespace, service, home) for service in target.services}
     wanted = {
         key: share for key, share in (present.shares.items() if present else ()) if key not in mine
     }
     wanted |= {key_of(target.namespace, root, home): share for root, share in shares.items()}
-    split = Split(term=target.term, shares=wanted) if wanted else None
-    return [Annotate(KIND, route, {names.SPLIT: split.text() if split else None})]
+    features = _features(objects, route, wanted)
+    split = Split(term=target.term, shares=wanted, features=features) if wanted else None
+    there = {item["metadata"]["name"]: item for item in _previews_there(objects, route)}
+    needed = {
+        item["metadata"]["name"]: item for item in _previews_wanted(route, wanted, target.owner)
+    }
+    return [
+        *(Delete(KIND, item) for name, item in there.items() if name not in needed),
+        Annotate(KIND, route, {names.SPLIT: split.text() if split else None}),
+        *(
+            Put(KIND, item)
+            for name, item in needed.items()
+            if name not in there or there[name]["spec"] != item["spec"]
+        ),
+    ]
+
+
+def _previews_wanted(route: Object, shares: Mapping[str, Share], owner: Object) -> list[Object]:
+    if not any(share.preview for share in shares.values()):
+        return []
+    return previews(restore(route), shares, owner)
+
+
+def _previews_there(objects: Objects, route: Object) -> Iterator[Object]:
+    return (item for item in objects.get(KIND, ()) if stands_beside(item, route))
+
+
+def _strays(objects: Objects, namespace: str, services: frozenset[str]) -> list[str]:
+    """Previews whose route is gone, or does not ask for them any more."""
+    asked = {
+        (route["metadata"]["name"], share.preview)
+        for route in objects.get(KIND, ())
+        if home_of(route) == namespace and (split := split_of(route))
+        for share in split.shares.values()
+    }
+    return [
+        str(item["metadata"]["name"])
+        for item in objects.get(KIND, ())
+        if is_preview(item)
+        and home_of(item) == namespace
+        and roots_of(item) & services
+        and (annotations(item)[names.PRIMARY_ROUTE], host_of(item)) not in asked
+    ]
+
+
+def _features(objects: Objects, route: Object, shares: Mapping[str, Share]) -> tuple[Feature, ...]:
+    """Of what the shares ask for, what every Gateway is known to do."""
+    can: list[Feature] = []
+    mirrored = any(share.mirrors for share in shares.values())
+    if mirrored and _no_mirror(objects, route, shares.values()) is None:
+        can.append("mirror")
+    sticky = any(share.sticky for share in shares.values())
+    if sticky and gateway_features.missing(objects, route, gateway_features.COOKIE) is None:
+        can.append("cookie")
+    return tuple(can)
+
+
+def _no_mirror(objects: Objects, route: Object, shares: Iterable[Share]) -> str | None:
+    mirrors = [m for share in shares for m in share.mirrors if m.percentage]
+    needed = {gateway_features.MIRROR} if mirrors else set()
+    if any(mirror.percentage < 100 for mirror in mirrors):
+        needed.add(gateway_features.PERCENTAGE)
+    if any(entry.method for mirror in mirrors for entry in mirror.match):
+        needed.add(gateway_features.METHOD)
+    theirs = any(
+        item.get("type") == "RequestMirror"
+        for rule in rules_of(restore(route))
+        for item in filters_of(rule)
+    )
+    if mirrors and (theirs or len(mirrors) > 1):
+        needed.add(gateway_features.SEVERAL)
+    return gateway_features.missing(objects, route, needed) if needed else None
+
+
+_ASKED: Final = {
+    "weight": "divide its traffic",
+    "headers": "carry the header route",
+    "mirrors": "mirror requests",
+    "sticky": "bring users back to their version",
+}
+
+
+def _lacks(
+    objects: Objects, route: Object, namespace: str, shares: Mapping[str, Share]
+) -> str | None:
+    home, name = home_of(route), f"HTTPRoute {home_of(route)}/{route['metadata']['name']}"
+    present = split_of(route)
+    keyed = dict(present.shares) if present else {}
+    keyed |= {key_of(namespace, root, home): share for root, share in shares.items()}
+    why = _no_mirror(objects, route, keyed.values())
+    if why:
+        return f"{name} can't {_ASKED['mirrors']}: {why}"
+    split = Split(shares=keyed, features=_features(objects, route, keyed))
+    for refusal in show(restore(route), split).refused:
+        if refusal.part != "sticky":
+            return f"{name} can't {_ASKED[refusal.part]}: it {refusal.why}"
+    for share in shares.values():
+        if not share.preview:
+            continue
+        why = no_preview(objects, route, share.preview)
+        if home != namespace:
+            why = f"it is not in the namespace {namespace} of the Service"
+        if why:
+            return f"{name} can't be previewed at {share.preview}: {why}"
+    return None
+
+
+def _without(
+    objects: Objects, route: Object, namespace: str, shares: Mapping[str, Share]
+) -> tuple[str, ...]:
+    if not any(share.sticky for share in shares.values()):
+        return ()
+    home = home_of(route)
+    name = f"HTTPRoute {home}/{route['metadata']['name']}"
+    why = gateway_features.missing(objects, route, gateway_features.COOKIE)
+    if why is None:
+        keyed = {key_of(namespace, root, home): share for root, share in shares.items()}
+        asked = {key: replace(share, weight=share.weight or 1) for key, share in keyed.items()}
+        refused = show(restore(route), Split(shares=asked, features=("cookie",))).refused
+        why = next((f"it {refusal.why}" for refusal in refused if refusal.part == "sticky"), None)
+    return (f"{name} does not {_ASKED['sticky']}: {why}",) if why else ()
+
+
+def _affected(
+    _objects: Objects, route: Object, namespace: str, services: frozenset[str]
+) -> tuple[str, ...]:
+    """The route's own hosts, with the paths that lead to the Services."""
+    hosts = (route.get("spec") or {}).get("hostnames") or ["*"]
+    home = home_of(route)
+    paths = {
+        str((match.get("path") or {}).get("value", "/"))
+        for rule in rules_of(restore(route))
+        if any(
+            is_service(ref)
+            and (ref.get("namespace") or home) == namespace
+            and ref.get("name") in services
+            for ref in backends_of(rule)
+        )
+        for match in matches_of(rule)
+    }
+    return tuple(f"{host}{path}" for host in hosts for path in sorted(paths))
 
 
 KIND: Final = "HTTPRoute"
@@ -278,6 +315,9 @@ ROUTER: Final = Router(
     shares=_shares,
     unprogrammed=unprogrammed,
     projected=projected,
-    strays=lambda _objects, _namespace, _services: [],
+    strays=_strays,
     writes=_writes,
+    lacks=_lacks,
+    without=_without,
+    affected=_affected,
 )

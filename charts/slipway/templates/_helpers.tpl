@@ -63,6 +63,80 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end }}
 
+{{/* What every pod of the chart has in common; the context is the chart's. */}}
+{{- define "slipway.pod" -}}
+serviceAccountName: {{ include "slipway.serviceAccountName" . }}
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+volumes:
+  # In memory: private keys pass through here.
+  - name: tmp
+    emptyDir:
+      medium: Memory
+      sizeLimit: 16Mi
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What the container of every program has in common; the context is as for the Deployment. */}}
+{{- define "slipway.container" -}}
+{{- $root := .root -}}
+name: {{ .component }}
+image: {{ include "slipway.image" $root | quote }}
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+args:
+  {{- concat .args $root.Values.extraArgs .part.extraArgs | toYaml | nindent 2 }}
+env:
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  {{- range concat $root.Values.extraEnv .part.extraEnv }}
+  - {{- toYaml . | nindent 4 }}
+  {{- end }}
+resources:
+  {{- toYaml .part.resources | nindent 2 }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  runAsNonRoot: true
+  capabilities:
+    drop: [ALL]
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+{{- end }}
+
+{{/* Annotations of an object that is there only before an uninstall; the context is its weight. */}}
+{{- define "slipway.beforeUninstall" -}}
+helm.sh/hook: pre-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
 {{/*
 The Deployment of one program.
 root: the chart's context; part: its values; component: its name; args: a list; ports: name -> number.
@@ -101,41 +175,10 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
-      serviceAccountName: {{ include "slipway.serviceAccountName" $root }}
+      {{- include "slipway.pod" $root | nindent 6 }}
       terminationGracePeriodSeconds: {{ $root.Values.terminationGracePeriodSeconds }}
-      enableServiceLinks: false
-      securityContext:
-        runAsNonRoot: true
-        runAsUser: 65532
-        runAsGroup: 65532
-        fsGroup: 65532
-        seccompProfile:
-          type: RuntimeDefault
-      {{- with $root.Values.imagePullSecrets }}
-      imagePullSecrets:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $root.Values.priorityClassName }}
-      priorityClassName: {{ . }}
-      {{- end }}
       containers:
-        - name: {{ .component }}
-          image: {{ include "slipway.image" $root | quote }}
-          imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-          args:
-            {{- concat .args $root.Values.extraArgs .part.extraArgs | toYaml | nindent 12 }}
-          env:
-            - name: POD_NAMESPACE
-              valueFrom:
-                fieldRef:
-                  fieldPath: metadata.namespace
-            - name: POD_NAME
-              valueFrom:
-                fieldRef:
-                  fieldPath: metadata.name
-            {{- range concat $root.Values.extraEnv .part.extraEnv }}
-            - {{- toYaml . | nindent 14 }}
-            {{- end }}
+        - {{- include "slipway.container" . | nindent 10 }}
           ports:
             {{- range $name, $port := .ports }}
             - name: {{ $name }}
@@ -161,31 +204,6 @@ spec:
               sleep:
                 seconds: {{ . }}
           {{- end }}
-          resources:
-            {{- toYaml .part.resources | nindent 12 }}
-          securityContext:
-            allowPrivilegeEscalation: false
-            readOnlyRootFilesystem: true
-            runAsNonRoot: true
-            capabilities:
-              drop: [ALL]
-          volumeMounts:
-            - name: tmp
-              mountPath: /tmp
-      volumes:
-        # In memory: private keys pass through here.
-        - name: tmp
-          emptyDir:
-            medium: Memory
-            sizeLimit: 16Mi
-      {{- with $root.Values.nodeSelector }}
-      nodeSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $root.Values.tolerations }}
-      tolerations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
       {{- with $root.Values.affinity }}
       affinity:
         {{- toYaml . | nindent 8 }}
@@ -221,12 +239,14 @@ spec:
       {{- include "slipway.selector" $root | nindent 6 }}
       app.kubernetes.io/component: {{ .component }}
   policyTypes: [Ingress, Egress]
+  {{- with .ports }}
   ingress:
     # From anywhere: the API server's address is not known to a selector.
     - ports:
-        {{- range .ports }}
+        {{- range . }}
         - {port: {{ . }}, protocol: TCP}
         {{- end }}
+  {{- end }}
   egress:
     - ports:
         - {port: 53, protocol: UDP}

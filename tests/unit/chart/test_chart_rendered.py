@@ -29,7 +29,9 @@ RECONCILER = {
     ("discovery.k8s.io", "endpointslices"): READ,
     ("networking.k8s.io", "ingresses"): OWN,
     ("networking.k8s.io", "ingressclasses"): READ,
-    (GATEWAY, "httproutes"): READ | {"patch"},
+    (GATEWAY, "httproutes"): OWN,
+    (GATEWAY, "gateways"): READ,
+    (GATEWAY, "gatewayclasses"): READ,
     ("", "namespaces"): READ,
     ("events.k8s.io", "events"): {"create"},
     (SLIPWAY, "releases"): OWN,
@@ -54,6 +56,14 @@ IN_OWN_NAMESPACE = {
         ("", "secrets"): {"create"},
         ("", "secrets", "slipway-webhook-certs"): {"get", "patch"},
     },
+}
+
+
+ONLY_BEFORE_AN_UNINSTALL = {
+    (ADMISSION, "mutatingadmissionpolicies", "slipway"): {"delete"},
+    (ADMISSION, "mutatingadmissionpolicybindings", "slipway"): {"delete"},
+    (ADMISSION, "mutatingwebhookconfigurations", "slipway"): {"delete"},
+    (ADMISSION, "validatingwebhookconfigurations", "slipway"): {"delete"},
 }
 
 
@@ -87,9 +97,27 @@ def test_slipway_may_do_what_it_does_and_nothing_more(render: Render) -> None:
     chart = render()
     assert rights(chart.one("ClusterRole", "slipway-reconciler")) == RECONCILER
     assert rights(chart.one("ClusterRole", "slipway-webhook")) == WEBHOOK
+    assert rights(chart.one("ClusterRole", "slipway-detach")) == ONLY_BEFORE_AN_UNINSTALL
+    assert len(chart.all("ClusterRole")) == 3
     own = {role["metadata"]["name"]: rights(role) for role in chart.all("Role")}
     assert own == IN_OWN_NAMESPACE
     assert {role["metadata"]["namespace"] for role in chart.all("Role")} == {"slipway-system"}
+
+
+def test_config_is_read_only_where_an_administrator_allows_it(render: Render) -> None:
+    """The rights, and the option that uses them, come and go together."""
+    allowed = "--set=configGuard.enabled=true"
+    chart = render(allowed)
+    reconciler, webhook = (
+        {("", "configmaps"): verbs, ("", "secrets"): verbs} for verbs in (OWN, {"get"})
+    )
+    assert rights(chart.one("ClusterRole", "slipway-reconciler")) == RECONCILER | reconciler
+    assert rights(chart.one("ClusterRole", "slipway-webhook")) == WEBHOOK | webhook
+    for component in ("webhook", "reconciler"):
+        for args, expected in (((allowed,), True), ((), False)):
+            name, *given = container(render, component, *args)["args"]
+            parsed = main.commands[name].make_context(name, list(given)).params
+            assert parsed["config_guard"] is expected
 
 
 def test_every_right_is_bound_to_slipways_one_identity(render: Render) -> None:
@@ -97,7 +125,7 @@ def test_every_right_is_bound_to_slipways_one_identity(render: Render) -> None:
     chart = render()
     account = {"kind": "ServiceAccount", "name": "slipway", "namespace": "slipway-system"}
     bindings = [*chart.all("ClusterRoleBinding"), *chart.all("RoleBinding")]
-    assert [binding["subjects"] for binding in bindings] == [[account]] * 4
+    assert [binding["subjects"] for binding in bindings] == [[account]] * 5
     bound = {(each["roleRef"]["kind"], each["roleRef"]["name"]) for each in bindings}
     roles = [*chart.all("ClusterRole"), *chart.all("Role")]
     assert bound == {(role["kind"], role["metadata"]["name"]) for role in roles}
@@ -133,10 +161,57 @@ def test_the_webhook_is_told_the_names_that_the_chart_gives(render: Render) -> N
     assert ("coordination.k8s.io", "leases", lease.params["lease"]) in table
 
 
-@pytest.mark.parametrize("component", ["webhook", "reconciler"])
-def test_pods_keep_to_the_restricted_standard(render: Render, component: str) -> None:
+def test_an_uninstall_first_takes_every_release_back(render: Render) -> None:
+    """By a Job whose options name the chart's own objects; it gives up before Helm does."""
+    chart = render("--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy")
+    job = chart.one("Job", "slipway-detach")
+    (only,) = job["spec"]["template"]["spec"]["containers"]
+    command, *args = only["args"]
+    parsed = main.commands[command].make_context(command, args).params
+    assert chart.one("Deployment", parsed["reconciler"])
+    assert chart.one("MutatingAdmissionPolicy", parsed["admission_policy"])
+    assert chart.one("MutatingAdmissionPolicyBinding", parsed["admission_policy"])
+    assert chart.one("MutatingWebhookConfiguration", parsed["webhook_configuration"])
+    assert chart.one("ValidatingWebhookConfiguration", parsed["webhook_configuration"])
+    other = container(render, "reconciler")["args"]
+    assert {f"--lease={parsed['lease']}", f"--identity={parsed['identity']}"} <= {*other}
+    assert parsed["timeout"] < job["spec"]["activeDeadlineSeconds"] < 300
+
+
+def test_what_an_uninstall_needs_is_there_only_then(render: Render) -> None:
+    """Rights before the Job, nothing left after it, and all of it can be switched off."""
+    chart = render()
+    kinds = ("ClusterRole", "ClusterRoleBinding", "Job")
+    notes = [chart.one(kind, "slipway-detach")["metadata"]["annotations"] for kind in kinds]
+    assert {note["helm.sh/hook"] for note in notes} == {"pre-delete"}
+    policies = {note["helm.sh/hook-delete-policy"] for note in notes}
+    assert policies == {"before-hook-creation,hook-succeeded"}
+    weights = [int(note["helm.sh/hook-weight"]) for note in notes]
+    assert weights == sorted(set(weights))
+    off = render("--set=detach.enabled=false")
+    assert not [each for each in off.objects if each["metadata"]["name"] == "slipway-detach"]
+
+
+def test_the_job_of_an_uninstall_reaches_the_api_server_and_is_reached_by_nobody(
+    render: Render,
+) -> None:
+    """Also where the namespace denies everything else."""
+    chart = render()
+    spec = chart.one("NetworkPolicy", "slipway-detach")["spec"]
+    pod = chart.one("Job")["spec"]["template"]["metadata"]
+    assert spec["podSelector"]["matchLabels"].items() <= pod["labels"].items()
+    assert "ingress" not in spec
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert spec["egress"] == chart.one("NetworkPolicy", "slipway-reconciler")["spec"]["egress"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "component"),
+    [("Deployment", "webhook"), ("Deployment", "reconciler"), ("Job", "detach")],
+)
+def test_pods_keep_to_the_restricted_standard(render: Render, kind: str, component: str) -> None:
     """Not root, no privileges, no capabilities, nothing writable but memory."""
-    pod = render().one("Deployment", f"slipway-{component}")["spec"]["template"]["spec"]
+    pod = render().one(kind, f"slipway-{component}")["spec"]["template"]["spec"]
     (only,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -197,17 +272,21 @@ def test_webhooks_do_not_stand_in_the_way_by_default(render: Render) -> None:
         assert "caBundle" not in webhook["clientConfig"]
     assert {webhook["reinvocationPolicy"] for webhook in mutating} == {"IfNeeded"}
     resources = {rule["resources"][0] for each in mutating for rule in each["rules"]}
-    assert resources == {"deployments", "services", "httproutes"}
+    assert resources == {"deployments", "services", "httproutes", "releases"}
 
 
 def test_no_filter_by_content_can_let_a_deployment_past(render: Render) -> None:
-    """A condition that errs skips the call, so Deployments have none of the chart's own."""
-    first, *others = render().one("MutatingWebhookConfiguration")["webhooks"]
-    assert "matchConditions" not in first
-    assert all(len(each["matchConditions"]) == 1 for each in others)
+    """A condition that errs skips the call, so Deployments have none of the chart's own.
+
+    Nor have Releases: who decided what is noted whatever the write looks like.
+    """
+    found = {w["name"]: w for w in render().one("MutatingWebhookConfiguration")["webhooks"]}
+    free = {name for name, webhook in found.items() if "matchConditions" not in webhook}
+    assert free == {"deployments.slipway.dev", "releases.slipway.dev"}
+    assert all(len(found[name]["matchConditions"]) == 1 for name in found.keys() - free)
     extra = '--set-json=webhook.matchConditions=[{"name":"mine","expression":"true"}]'
     webhooks = render(extra).one("MutatingWebhookConfiguration")["webhooks"]
-    assert [each["matchConditions"][-1]["name"] for each in webhooks] == ["mine"] * 3
+    assert [each["matchConditions"][-1]["name"] for each in webhooks] == ["mine"] * 4
 
 
 def test_the_admission_policy_is_rendered_only_where_the_cluster_has_it(render: Render) -> None:
@@ -270,6 +349,7 @@ def test_every_value_is_known_to_the_schema(helm: Helm, render: Render) -> None:
     """The defaults themselves pass, and optional parts render with all options on."""
     full = render(
         "--set=serviceMonitor.enabled=true",
+        "--set=configGuard.enabled=true",
         "--set=networkPolicy.extraEgress[0].ports[0].port=9090",
         "--set=extraEnv[0].name=SLIPWAY_WEBHOOK_LOG_LEVEL",
         "--set=extraEnv[0].value=debug",
@@ -281,5 +361,5 @@ def test_every_value_is_known_to_the_schema(helm: Helm, render: Render) -> None:
     )
     assert full.one("ServiceMonitor")
     (only,) = full.one("Deployment", "slipway-webhook")["spec"]["template"]["spec"]["containers"]
-    assert only["args"][-1] == "--log-level=debug"
+    assert only["args"][-2:] == ["--config-guard", "--log-level=debug"]
     assert "lifecycle" not in only

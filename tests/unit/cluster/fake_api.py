@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonpatch
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -247,11 +248,23 @@ class FakeApi:
                 return web.json_response(status(409, "Conflict"), status=409)
             self.remove(kind, key[1], namespace)
             return web.json_response(status(200, "") | {"status": "Success"})
+        return self._changed(kind, old, seen)
+
+    def _changed(self, kind: Kind, old: Object, seen: Seen) -> web.StreamResponse:
+        if isinstance(seen.body, list):
+            return self._json_patch(kind, old, seen.body)
         new = seen.body if seen.method == "PUT" else merge(old, seen.body)
         wanted = (seen.body.get("metadata") or {}).get("resourceVersion")
         if wanted not in (None, old["metadata"]["resourceVersion"]):
             return web.json_response(status(409, "Conflict"), status=409)
         return web.json_response(self._store(kind, copy.deepcopy(new), "MODIFIED"))
+
+    def _json_patch(self, kind: Kind, old: Object, patch: list[Any]) -> web.StreamResponse:
+        try:
+            new = jsonpatch.apply_patch(old, patch)
+        except jsonpatch.JsonPatchException:
+            return web.json_response(status(422, "Invalid"), status=422)
+        return web.json_response(self._store(kind, new, "MODIFIED"))
 
     # -- versions ------------------------------------------------------------------------------
 

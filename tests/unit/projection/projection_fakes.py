@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from webhook.mutation.request import Outcome, Request
 from webhook.mutation.world import Running
 from webhook.objects.intent import Intent
 from webhook.objects.policy import Policy, PolicySpec
+from webhook.projection.config import Ref
 from webhook.projection.deployment import projected_deployment
 from webhook.projection.diff import diff
 from webhook.projection.fields import annotate
@@ -33,7 +34,12 @@ _PROJECTED = {
     "Service": projected_service,
     "HTTPRoute": httproute.projected,
 }
-_GROUPS = {"Deployment": "apps", "HTTPRoute": "gateway.networking.k8s.io", "Ingress": "x"}
+_GROUPS = {
+    "Deployment": "apps",
+    "HTTPRoute": "gateway.networking.k8s.io",
+    "Ingress": "x",
+    "Release": names.GROUP,
+}
 
 
 @dataclass
@@ -43,12 +49,18 @@ class FakeWorld:
     policy: Policy | None = POLICY
     running: tuple[Running, ...] = ()
     identity: str = SLIPWAY
+    guards_config: bool = True
+    contents: dict[str, str] = field(default_factory=dict)
+    """Digests of ConfigMaps and Secrets, by ``kind/name``."""
 
     def policy_for(self, namespace: str, deployment: Mapping[str, Any]) -> Policy | None:
         return self.policy
 
     def running_in(self, namespace: str) -> Iterable[Running]:
         return self.running
+
+    def digest(self, namespace: str, ref: Ref) -> str | None:
+        return self.contents.get(str(ref))
 
 
 def request(
@@ -98,7 +110,7 @@ class Server:
         return self
 
     def intend(self, **changes: Intent | None) -> "Server":
-        """The reconciler changes intent annotations: ``hold``, ``pin``, ``split``, ``stable``."""
+        """The reconciler changes intent annotations: ``hold``, ``pin``, ``config``..."""
         texts = {
             getattr(names, key.upper()): value.text() if value else None
             for key, value in changes.items()
@@ -126,7 +138,8 @@ class Server:
         projected = _PROJECTED.get(asked.kind)
         if projected:
             assert projected(out.object) == out.object, "the reconciler would repair for ever"
-        self.stored = deepcopy(out.object)
+        # As JSON: no two parts of what is read back are one and the same.
+        self.stored = msgspec.json.decode(msgspec.json.encode(out.object))
 
 
 def bare(obj: Object) -> Object:

@@ -6,12 +6,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projection_fakes import FakeWorld, Server, bare, note, stripped
+from projection_fakes import SLIPWAY, FakeWorld, Server, bare, note, stripped
 
 from tests.strategies import SURGES, Object, defaulted, deployment, deployments, templates
 from webhook import names
 from webhook.objects.intent import Hold
-from webhook.projection.deployment import hold_of, projected_deployment, shown_by
+from webhook.projection.deployment import (
+    hold_of,
+    projected_deployment,
+    shown_by,
+    with_users_pause,
+)
 from webhook.projection.fields import ABSENT, Path, annotate, read, write
 
 STEP = Hold(mode="Step", surge=2, unavailable=1)
@@ -228,3 +233,23 @@ def test_an_exported_manifest_of_a_held_deployment_creates_the_users_own() -> No
     server = Server().create(exported)
     assert note(server.stored, names.HOLD) is None
     assert bare(server.stored) == bare(defaulted(deployment()))
+
+
+@pytest.mark.parametrize("webhook", ["answers", "is gone"])
+def test_an_aborted_deployment_that_slipway_leaves_stays_paused(webhook: str) -> None:
+    """Whoever projects the write: the version that failed is not released by it."""
+    server = Server().create(deployment("web:v1")).put(deployment("web:v2"))
+    server.intend(hold=Hold(mode="Gate", aborted=True))
+    lifted: dict[str, str | None] = {names.HOLD: None, names.STABLE: None}
+    for changes in ({names.ORIGINAL: with_users_pause(server.stored)}, lifted):
+        left = annotate(server.stored, changes)
+        if webhook == "answers":
+            server.put(left, username=SLIPWAY, field_manager=names.FIELD_MANAGER)
+        else:
+            server.stored = projected_deployment(left)
+    left = server.stored
+    assert read(left, ("spec", "paused")) is True
+    assert hold_of(left) is None
+    for key in (names.ORIGINAL, names.STABLE, names.HOLD):
+        assert note(left, key) is None
+    assert read(left, ("metadata", "labels", names.TRACK)) is ABSENT

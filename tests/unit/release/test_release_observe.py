@@ -11,7 +11,8 @@ from webhook.objects.intent import Hold, Pin, Share, Split
 from webhook.objects.release import Phase
 from webhook.projection.service import project_pin
 from webhook.projection.template import revision_of
-from webhook.release.observe import Raw, deployment_view, observe, pod_view
+from webhook.release.gathered import Raw
+from webhook.release.observe import deployment_view, observe, pod_view
 from webhook.release.observed import Observed, RootView, RouteRef
 from webhook.traffic import httproute
 from webhook.traffic.canary_service import canary_service

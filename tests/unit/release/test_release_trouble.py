@@ -8,7 +8,8 @@ from raw_objects import live, pod, release, replicaset
 from webhook.objects.intent import Hold
 from webhook.objects.release import Phase, ReleaseStatus
 from webhook.release.checks import canary_ready
-from webhook.release.observe import Raw, observe, pod_view
+from webhook.release.gathered import Raw
+from webhook.release.observe import observe, pod_view
 
 STATUS = ReleaseStatus(phase=Phase.SCALING, stage="scale", canary_replicas=2)
 

@@ -255,8 +255,10 @@ def test_writes_put_what_is_wanted_and_delete_what_is_not() -> None:
     primary = ingress(("/", "web"), ("/api", "api"))
     other = canary_ingress(primary, "api", Share("api-canary", 5), OWNER)
     objects = {"Ingress": [primary, canary(primary), other], "IngressClass": [NGINX]}
-    [put] = ROUTER.writes(objects, primary, {"web": SHARE}, TARGET)
-    assert put == Put("Ingress", canary(primary))
+    more = Share("web-canary", 60)
+    [put] = ROUTER.writes(objects, primary, {"web": more}, TARGET)
+    assert put == Put("Ingress", canary(primary, more))
+    assert ROUTER.writes(objects, primary, {"web": SHARE}, TARGET) == []
     [gone] = ROUTER.writes(objects, primary, {}, TARGET)
     assert gone == Delete("Ingress", canary(primary))
 

@@ -1,0 +1,141 @@
+"""From raw Services, slices and routes to how traffic reaches a Deployment's pods."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from webhook import names
+from webhook.objects.raw import Object
+from webhook.objects.release import Release
+from webhook.objects.selector import selects
+from webhook.projection.fields import annotations, labels, read
+from webhook.projection.service import pin_of, projected_service, users_service
+from webhook.release.gathered import Raw, owned_by
+from webhook.release.observed import CanaryView, DeploymentView, RouteRef, RouteView
+from webhook.release.program import shares_needed
+from webhook.traffic.contract import Found, Objects, Router
+from webhook.traffic.routers import ROUTERS
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A user's Service that takes in the Deployment's pods."""
+
+    name: str
+    pin: str | None
+    endpoints: frozenset[str]
+    shared: bool
+    projected: bool
+    fenced: bool
+
+
+def services_of(raw: Raw, view: DeploymentView) -> tuple[tuple[Root, ...], tuple[CanaryView, ...]]:
+    """The user's Services that take in the pods, and those that Slipway made beside them."""
+    offered = _endpoints(raw.slices)
+    others = _pods_of_others(raw, view)
+    roots, canaries = [], []
+    for service in raw.services:
+        name = service["metadata"]["name"]
+        ready = offered.get(name, frozenset())
+        if names.CANARY_OF in labels(service):
+            if _owned_by_plainly(service, view.uid):
+                selector = service["spec"].get("selector") or {}
+                hash_ = str(selector.get(names.POD_TEMPLATE_HASH, ""))
+                root = str(annotations(service).get(names.ROOT_SERVICE, ""))
+                canaries.append(CanaryView(name, root, hash_, ready))
+            continue
+        selector = read(users_service(service), ("spec", "selector"))
+        if isinstance(selector, dict) and selector and selects(selector, view.pod_labels):
+            pin = pin_of(service)
+            shared = any(selects(selector, labels(pod)) for pod in others)
+            sound = projected_service(service) == service
+            at = (pin.hash or None) if pin else None
+            roots.append(Root(name, at, ready, shared, sound, bool(pin and pin.fenced)))
+    by_name = sorted(roots, key=lambda r: r.name)
+    return tuple(by_name), tuple(sorted(canaries, key=lambda c: c.name))
+
+
+def _owned_by_plainly(obj: Object, uid: str) -> bool:
+    return any(o.get("uid") == uid for o in obj["metadata"].get("ownerReferences") or [])
+
+
+def _pods_of_others(raw: Raw, view: DeploymentView) -> list[Object]:
+    """Pods that are surely another workload's.
+
+    One whose ReplicaSet is not known is not: the two kinds are watched apart, and a ReplicaSet
+    goes before its pods do.
+    """
+    known = {rs["metadata"]["uid"]: owned_by(rs, view.uid) for rs in raw.replicasets}
+    return [pod for pod in raw.pods if _is_others(pod, known)]
+
+
+def _is_others(pod: Object, known: Mapping[str, bool]) -> bool:
+    for owner in pod["metadata"].get("ownerReferences") or []:
+        if owner.get("controller") and owner.get("kind") == "ReplicaSet":
+            return not known.get(owner["uid"], True)
+    return True
+
+
+def _endpoints(slices: Iterable[Object]) -> Mapping[str, frozenset[str]]:
+    """By Service: uids of the pods that it offers, ready and not terminating."""
+    ready: dict[str, set[str]] = {}
+    for item in slices:
+        service = labels(item).get("kubernetes.io/service-name", "")
+        for endpoint in item.get("endpoints") or []:
+            uid = (endpoint.get("targetRef") or {}).get("uid")
+            conditions = endpoint.get("conditions") or {}
+            offered = conditions.get("ready") is not False and not conditions.get("terminating")
+            if uid and offered:
+                ready.setdefault(service, set()).add(uid)
+    return {name: frozenset(uids) for name, uids in ready.items()}
+
+
+def splittable(
+    roots: Sequence[Root], canaries: Sequence[CanaryView], running: Release | None
+) -> frozenset[str]:
+    """Services whose routes matter: also of those that are gone, and may still be split."""
+    gone = {canary.root for canary in canaries} | {
+        pair.root for pair in (running.status.exposed if running else ())
+    }
+    shared = {root.name for root in roots if root.shared}
+    return frozenset({root.name for root in roots} | gone) - shared
+
+
+def routes_of(
+    raw: Raw, view: DeploymentView, wanted: frozenset[str], running: Release | None
+) -> tuple[tuple[RouteView, ...], frozenset[str]]:
+    """Routes to these Services, and which of the Services have one."""
+    out: list[RouteView] = []
+    for router in ROUTERS.values():
+        for found in router.finds(raw.routes, view.namespace, wanted):
+            meta = found.object["metadata"]
+            shares = router.shares(raw.routes, found.object, view.namespace)
+            asked = shares_needed(running, found.roots) if running else {}
+            about = raw.routes, found.object, view.namespace
+            out.append(
+                RouteView(
+                    ref=RouteRef(router.kind, meta["namespace"], meta["name"]),
+                    roots=found.roots,
+                    shares={root: s for root, s in shares.items() if root in wanted},
+                    unprogrammed=router.unprogrammed(found.object),
+                    projected=router.projected(found.object) == found.object,
+                    lacks=router.lacks(*about, asked),
+                    notes=(*router.without(*about, asked), *_affected(router, about, found)),
+                )
+            )
+    routed = frozenset[str]().union(*(route.roots for route in out))
+    return tuple(sorted(out, key=lambda route: route.ref)), routed
+
+
+def _affected(router: Router, about: tuple[Objects, Object, str], found: Found) -> tuple[str, ...]:
+    places = ", ".join(router.affected(*about, found.roots))
+    return (f"{router.kind} {found.object['metadata']['name']}: {places}",) if places else ()
+
+
+def strays_of(raw: Raw, view: DeploymentView, roots: Sequence[Root]) -> tuple[RouteRef, ...]:
+    """Objects of ours that no route needs any more."""
+    wanted = frozenset(root.name for root in roots)
+    return tuple(
+        RouteRef(router.kind, view.namespace, name)
+        for router in ROUTERS.values()
+        for name in router.strays(raw.routes, view.namespace, wanted)
+    )
