@@ -2,9 +2,11 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
+SEEDS := 2000
+FIRST := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install binaries lock lint types unit e2e test demo bench clean
+.PHONY: help install binaries lock lint types unit simulate e2e test demo bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +37,9 @@ types: install ## mypy, strict
 
 unit: binaries ## The fast tests: pure parts, server, client
 	$(PYTEST) -n 2 -m "not e2e"
+
+simulate: install ## Simulate releases: SEEDS=2000 scenarios from FIRST=0 on
+	$(PY) -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 e2e: binaries ## The tests on a real cluster
 	$(PYTEST) -n 2 --dist loadscope -m e2e

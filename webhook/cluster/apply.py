@@ -298,7 +298,7 @@ class Actuator:
             patch = {
                 "metadata": {
                     "resourceVersion": held["metadata"]["resourceVersion"],
-                    "annotations": meta["annotations"],
+                    "annotations": {**_left_over(held, meta["annotations"]), **meta["annotations"]},
                 },
                 "spec": wanted["spec"],
             }
@@ -368,6 +368,16 @@ class Actuator:
             call = errors.Call("get", kind.kind, name, namespace)
             raise errors.NotFound(call, "it went away between decision and write")
         return found
+
+
+def _left_over(held: Object, wanted: Mapping[str, str]) -> dict[str, None]:
+    """Annotations of an object of ours that are to go; other tools' own stay."""
+    domains = {key.partition("/")[0] for key in wanted}
+    return {
+        key: None
+        for key in annotations(held)
+        if key not in wanted and key.partition("/")[0] in domains
+    }
 
 
 def owner_of(deployment: Object) -> Object:

@@ -152,9 +152,8 @@ class Step(_Part, frozen=True):
 
 
 def _exactly_one(part: Any, what: str) -> None:
-    fields = msgspec.structs.fields(part)
-    if sum(getattr(part, field.name) is not None for field in fields) != 1:
-        *most, last = (field.encode_name for field in fields)
+    if sum(getattr(part, name) is not None for name in part.__struct_fields__) != 1:
+        *most, last = part.__struct_encode_fields__
         raise ValueError(f"{what} has exactly one of {', '.join(most)} and {last}")
 
 

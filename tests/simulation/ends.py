@@ -1,0 +1,118 @@
+"""What must be true at the end: releases are over, and all is as its users last applied it."""
+
+from __future__ import annotations
+
+from tests.simulation.deployments import HASH, is_ready
+from tests.simulation.patches import Object
+from tests.simulation.reading import FINISHED, aborted, hold_text, notes, status_of
+from tests.simulation.users import WEB
+from tests.simulation.world import World
+from webhook import names
+from webhook.cluster.kinds import (
+    DEPLOYMENTS,
+    HTTPROUTES,
+    INGRESSES,
+    PODS,
+    RELEASES,
+    SERVICES,
+    Kind,
+)
+
+_AT_REST = names.FACT_KEYS
+_HELD = names.FACT_KEYS | {names.HOLD, names.ORIGINAL, names.STABLE}
+
+
+def leftovers(world: World) -> str:
+    """What is not as it has to be at the end, or nothing."""
+    return _unended(world) or _changed(world) or _strays(world) or _pods(world)
+
+
+def _unended(world: World) -> str:
+    for release in world.api.all(RELEASES):
+        status = status_of(release)
+        if status.get("phase", "Pending") not in FINISHED:
+            name, phase = release["metadata"]["name"], status.get("phase")
+            return f"no end: {name} is in {phase}/{status.get('stage')}: {status.get('message')}"
+    found = world.users.deployment
+    if found is not None and hold_text(found) and not aborted(found):
+        return f"no end: the Deployment stays held: {hold_text(found)}"
+    return ""
+
+
+def _changed(world: World) -> str:
+    """Rule 7."""
+    for (kind, key), wanted in world.users.wanted.items():
+        found = world.api.find(kind, *key)
+        if found is None:
+            return f"rule 7: {kind.kind} {key[1]} is gone"
+        spec, annotations = wanted["spec"], _AT_REST if kind is DEPLOYMENTS else frozenset()
+        if kind is DEPLOYMENTS and aborted(found):
+            spec, annotations = {**spec, "paused": True}, _HELD
+        is_spec = _plain_spec(kind, found)
+        if is_spec != spec:
+            return f"rule 7: {kind.kind} {key[1]} has spec {is_spec}, not {spec}"
+        left = {
+            k: v
+            for k, v in notes(found).items()
+            if k not in annotations and not k.startswith("deployment.kubernetes.io/")
+        }
+        if left != notes(wanted):
+            return f"rule 7: {kind.kind} {key[1]} has annotations {left}, not {notes(wanted)}"
+        labels = (found["metadata"].get("labels") or {}), (wanted["metadata"].get("labels") or {})
+        if labels[0] != labels[1]:
+            return f"rule 7: {kind.kind} {key[1]} has labels {labels[0]}, not {labels[1]}"
+    return ""
+
+
+def _plain_spec(kind: Kind, obj: Object) -> Object:
+    spec: Object = obj["spec"]
+    if kind is not DEPLOYMENTS:
+        return spec
+    template = spec["template"]
+    meta = {
+        part: kept
+        for part, values in template["metadata"].items()
+        if (kept := {k: v for k, v in values.items() if not k.startswith(names.PREFIX)})
+    }
+    return {**spec, "template": {**template, "metadata": meta}}
+
+
+def _strays(world: World) -> str:
+    """Nothing of Slipway's is left beside the user's objects."""
+    for kind in (SERVICES, HTTPROUTES, INGRESSES):
+        for obj in world.api.all(kind):
+            where = (kind, ("shop", obj["metadata"]["name"]))
+            if where not in world.users.wanted:
+                return f"rule 7: {kind.kind} {obj['metadata']['name']} is left over"
+    for pod in world.api.all(PODS):
+        ours = {names.TRACK, names.SERVES} & pod["metadata"]["labels"].keys()
+        ours |= {names.DELETION_COST} & notes(pod).keys()
+        if ours:
+            return f"rule 7: pod {pod['metadata']['name']} keeps {ours}"
+    return ""
+
+
+def _pods(world: World) -> str:
+    """As many pods as wanted are ready, all of the version that is to serve."""
+    found = world.users.deployment
+    if found is None:
+        return ""
+    pods = [p for p in world.api.all(PODS) if HASH in p["metadata"]["labels"]]
+    hashes = {pod["metadata"]["labels"][HASH] for pod in pods}
+    new = world.native.hash_of(found["spec"]["template"])
+    ready = sum(map(is_ready, pods))
+    broken = set(world.scenario.broken) & {world.users.version}
+    if aborted(found):
+        if new in hashes:
+            return "at the end pods of the version that was taken back are there"
+        failed = [c.get("reason") for c in status_of(found).get("conditions") or ()]
+        if "ProgressDeadlineExceeded" not in failed:
+            return "at the end the aborted Deployment does not say so"
+    elif hashes != {new} and not broken:
+        return f"at the end there are pods of {sorted(hashes)}, not of {new} alone"
+    if ready != found["spec"]["replicas"] and not broken and not world.excuses.lossy:
+        return f"at the end {ready} pods are ready, not {found['spec']['replicas']}"
+    return ""
+
+
+__all__ = ["WEB", "leftovers"]

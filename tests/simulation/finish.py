@@ -1,0 +1,76 @@
+"""When nothing moves any more, people do what the cluster waits for: one thing at a time."""
+
+from __future__ import annotations
+
+from tests.simulation.doings import quota_over, running
+from tests.simulation.patches import Object
+from tests.simulation.reading import aborted, status_of
+from tests.simulation.users import ALICE, WEB
+from tests.simulation.world import World
+from webhook.cluster.kinds import DEPLOYMENTS, RELEASES
+
+
+def finish_something(world: World) -> bool:
+    """Whether there was something that only a person could do."""
+    world.note("-- nothing moves; people go on --")
+    if world.replicasets.quota:
+        quota_over(world)
+        return True
+    wanted = world.users.wanted.get((DEPLOYMENTS, WEB))
+    if wanted is not None and wanted["spec"]["replicas"] == 0:
+        world.users.scale(2)
+        return True
+    found = world.users.deployment
+    paused = wanted is not None and wanted["spec"].get("paused") is True
+    if paused and found is not None and not aborted(found):
+        world.users.resume()
+        return True
+    release = running(world)
+    return release is not None and _decide(world, release)
+
+
+def _decide(world: World, release: Object) -> bool:
+    """Unpause it, or give the result or the approval that it waits for."""
+    spec, status = release["spec"], status_of(release)
+    if spec.get("paused"):
+        return _set(world, release, paused=False)
+    lacking = _results(spec, status)
+    if lacking:
+        return _set(world, release, results=lacking)
+    approve = status.get("step", 0) + 1
+    if spec.get("approve", 0) < approve:
+        return _set(world, release, approve=approve)
+    return False
+
+
+def _results(spec: Object, status: Object) -> list[Object]:
+    """With these, every analysis up to the present step has succeeded; empty if it has already."""
+    known = {(each["name"], each["step"]): each for each in spec.get("results") or ()}
+    before = dict(known)
+    steps = (spec["strategy"].get("canary") or {}).get("steps") or ()
+    for index, step in enumerate(steps[: status.get("step", 0) + 1]):
+        for template in (step.get("analysis") or {}).get("templates") or ():
+            _succeed(known, template["templateName"], index)
+    blue_green = spec["strategy"].get("blueGreen") or {}
+    for when, name in (
+        ("prePromotionAnalysis", "pre-promotion"),
+        ("postPromotionAnalysis", "post-promotion"),
+    ):
+        if blue_green.get(when):
+            _succeed(known, name, status.get("step", 0))
+            for template in blue_green[when]["templates"]:
+                _succeed(known, template["templateName"], status.get("step", 0))
+    return list(known.values()) if known != before else []
+
+
+def _succeed(known: dict[tuple[str, int], Object], name: str, step: int) -> None:
+    there = known.get((name, step))
+    if there is None or there["phase"] == "Running":
+        known[name, step] = {"name": name, "step": step, "phase": "Successful"}
+
+
+def _set(world: World, release: Object, **spec: object) -> bool:
+    meta = release["metadata"]
+    world.note(f"a person sets {spec}")
+    world.api.patch(RELEASES, (meta["namespace"], meta["name"]), {"spec": spec}, ALICE)
+    return True

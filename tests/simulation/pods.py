@@ -1,0 +1,62 @@
+"""What becomes of pods: they get ready, or never do; they lose readiness; they die."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from tests.simulation.api_server import ApiServer
+from tests.simulation.clock import Clock
+from tests.simulation.deployments import Nodes, is_ready
+from tests.simulation.patches import Object, with_status
+from webhook.cluster.kinds import PODS
+
+
+class Kubelets(Nodes):
+    """All nodes. ``ends`` is told of each pod that a controller ends."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        api: ApiServer,
+        dice: random.Random,
+        broken: frozenset[str],
+        ends: Callable[[Object, bool], None],
+    ) -> None:
+        self._clock, self._api, self._dice = clock, api, dice
+        self._broken, self._ends = broken, ends
+        self._ready_since: dict[str, int] = {}
+
+    def started(self, pod: Object) -> None:
+        stamp = self._clock.stamp()
+        self._set(pod, "False", stamp, startTime=stamp, phase="Running")
+        if image_of(pod) not in self._broken:
+            delay = self._dice.choice((30, 200, 1500, 4000))
+            self._clock.after(delay, self._ready, pod["metadata"]["uid"])
+
+    def ending(self, pod: Object, *, by_user: bool) -> None:
+        self._ends(pod, by_user)
+
+    def ready_since(self, pod: Object) -> int:
+        return self._ready_since.get(pod["metadata"]["uid"], 0)
+
+    def lose(self, pod: Object) -> None:
+        """A ready pod gets unready, and stays so."""
+        self._set(pod, "False", self._clock.stamp())
+
+    def _ready(self, uid: str) -> None:
+        pod = self._api.by_uid(uid)
+        if pod is None or "deletionTimestamp" in pod["metadata"] or is_ready(pod):
+            return
+        self._ready_since[uid] = self._clock.now
+        self._set(pod, "True", self._clock.stamp())
+
+    def _set(self, pod: Object, ready: str, since: str, **status: str) -> None:
+        condition = {"type": "Ready", "status": ready, "lastTransitionTime": since}
+        self._api.write(PODS, with_status(pod, conditions=[condition], **status))
+
+
+def image_of(pod: Object) -> str:
+    """The version in the image of a pod's first container."""
+    image: str = pod["spec"]["containers"][0]["image"]
+    return image.partition(":")[2]

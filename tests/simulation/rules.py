@@ -1,0 +1,305 @@
+"""The rules of the design, asserted on what is true in the cluster, after everything that moves.
+
+What a pod may get is read off the proxies and not off what the engine believes. What is excused
+is what nobody can help: pods that die, a Service that its user deletes, a scale to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from tests.simulation import rollout
+from tests.simulation.api_server import ApiServer, owners
+from tests.simulation.clock import Clock
+from tests.simulation.dataplane import DataPlane, Proxy
+from tests.simulation.deployments import HASH, is_ready
+from tests.simulation.excuses import Excuses
+from tests.simulation.patches import Object
+from tests.simulation.reading import (
+    hold_text,
+    running_release,
+    shares_in,
+    status_of,
+    wanted_policy,
+)
+from tests.simulation.slices import selects
+from webhook import names
+from webhook.cluster.kinds import (
+    DEPLOYMENTS,
+    HTTPROUTES,
+    INGRESSES,
+    RELEASES,
+    REPLICASETS,
+    SERVICES,
+    Kind,
+)
+from webhook.objects.duration import parse_duration
+from webhook.projection.template import revision_of, stable_of, users_template
+
+SHAKEN = 20_000
+
+
+class Broken(AssertionError):
+    """A rule broke; the text says which, and how."""
+
+
+class Rules:
+    """Watches the cluster."""
+
+    def __init__(
+        self, clock: Clock, api: ApiServer, excuses: Excuses, hash_of: Callable[[Object], str]
+    ) -> None:
+        self._clock, self._api, self._hash_of = clock, api, hash_of
+        self.excuses = excuses
+        self.plane: DataPlane | None = None
+        self.broken: list[str] = []
+        self.releases = 0
+        self._free_hashes: set[str] = set()
+        self._free_revisions: set[str] = set()
+        self._served: dict[str, frozenset[str]] = {}
+        self._last: dict[str, int] = {}
+        self._alive: set[tuple[str, str]] = set()
+        self._guarded = False
+        self._taken_back: set[str] = set()
+        api.subscribe(self._changed)
+
+    def _fail(self, rule: str, what: str) -> None:
+        self.broken.append(f"{rule}: {what}")
+
+    def forget(self) -> None:
+        """Somebody deleted the Release: who begins anew knows nothing of the one before."""
+        self._taken_back.clear()
+
+    # What is written
+
+    def _changed(self, kind: Kind, type_: str, obj: Object, old: Object | None) -> None:
+        if kind is RELEASES:
+            self._release(type_, obj, old)
+        elif kind is DEPLOYMENTS:
+            self._deployment(type_, obj, old)
+        elif kind in (HTTPROUTES, INGRESSES) and type_ != "DELETED":
+            self._route(obj, old)
+            self._one_by_one(obj, old)
+        elif kind is SERVICES and type_ == "MODIFIED" and old is not None:
+            self._repinned(obj, old)
+        elif kind is SERVICES and type_ == "DELETED":
+            self._service_gone(obj)
+
+    def _release(self, type_: str, obj: Object, old: Object | None) -> None:
+        status, before = status_of(obj), status_of(old)
+        revision, uid = obj["spec"]["revision"], obj["metadata"]["uid"]
+        if type_ == "DELETED":
+            return
+        self.releases += old is None
+        weight, had = _asked(status), _asked(before)
+        if status.get("outcome"):
+            self._taken_back.add(uid)
+            if weight > had:
+                self._fail("rule 4", f"{obj['metadata']['name']} asks for more after it went back")
+        if status.get("granted") or weight:
+            self._free_revisions.add(revision)
+        if status.get("finishedAt") and not before.get("finishedAt"):
+            self._free_revisions.discard(revision)
+
+    def _deployment(self, type_: str, obj: Object, old: Object | None) -> None:
+        if type_ == "DELETED":
+            self._guarded = False
+            return
+        held, was_held = hold_text(obj), hold_text(old)
+        if held and not was_held and old is not None:
+            self._free_hashes = {self._hash_of(old["spec"]["template"])}
+            self._guarded = True
+            self.excuses.begin()
+        if was_held and not held:
+            self._lifted(obj, old or obj)
+        waits = names.HELD_BY in (obj["metadata"].get("annotations") or {})
+        changed = old is not None and obj["spec"]["template"] != old["spec"]["template"]
+        if changed and not held and not was_held and not waits:
+            self._guarded = False  # no policy is for it
+        if not held and not waits:
+            self._free_hashes.add(self._hash_of(obj["spec"]["template"]))
+
+    def _lifted(self, obj: Object, old: Object) -> None:
+        """A hold goes only for a reason."""
+        running = running_release(self._api, obj)
+        stable = stable_of(old)
+        wanted = revision_of(users_template(obj["spec"]["template"]))
+        if running is not None and status_of(running).get("hold") == "":
+            return
+        if stable is not None and wanted == stable.revision:
+            return
+        if running is None and (wanted_policy(self._api) is None or not self._serves(obj)):
+            self._guarded = False
+            return
+        self._fail("rule 1", "the hold was lifted, and no release was ready for it")
+
+    def _serves(self, deployment: Object) -> bool:
+        """Whether a released ReplicaSet of the Deployment is there to be protected."""
+        uid = deployment["metadata"]["uid"]
+        return any(
+            uid in owners(rs)
+            and rs["metadata"]["labels"][HASH] in self._free_hashes
+            and rollout.size(rs)
+            for rs in self._api.all(REPLICASETS)
+        )
+
+    def _route(self, obj: Object, old: Object | None) -> None:
+        """Rules 1 and 4: weight is granted before it is given, and never grows on the way back."""
+        shares, before = shares_in(obj), shares_in(old)
+        if old is None and obj["kind"] == "HTTPRoute":
+            return  # one that comes back carries what the webhook's cache knew
+        for root, weight in shares.items():
+            if weight <= before.get(root, 0):
+                continue
+            deployment = self._api.find(DEPLOYMENTS, "shop", "web")
+            release = running_release(self._api, deployment) if deployment else None
+            name = obj["metadata"]["name"]
+            if release is None:
+                self._fail("rule 1", f"{name} gives {weight} % with no release running")
+            elif release["metadata"]["uid"] in self._taken_back:
+                self._fail("rule 4", f"{name} gives {weight} % after the release went back")
+            elif weight > _asked(status_of(release)):
+                self._fail("rule 1", f"{name} gives {weight} %, which no step has granted")
+
+    def _one_by_one(self, obj: Object, old: Object | None) -> None:
+        """A weight changes only once every proxy knows the selector that was changed before."""
+        if old is None or self.plane is None or not self._goes_forward():
+            return
+        shares, before = shares_in(obj), shares_in(old)
+        for root in shares.keys() & before.keys():
+            service = self._api.find(SERVICES, "shop", root)
+            if shares[root] == before[root] or service is None or self.excuses.shaken(root):
+                continue
+            for proxy in self.plane.proxies:
+                pods = [self._api.by_uid(uid) for uid in proxy.slices.get(root, ())]
+                if any(pod and not selects(service, pod) for pod in pods):
+                    self._fail("rule 3", f"{root}: its weight changes while its selector does")
+
+    def _repinned(self, obj: Object, old: Object) -> None:
+        """A selector changes only once every proxy knows the weight that was changed before."""
+        pins = [o["spec"]["selector"].get(HASH) for o in (obj, old)]
+        if None in pins or pins[0] == pins[1] or not self._goes_forward() or self.plane is None:
+            return
+        for route in self._api.all(HTTPROUTES):
+            meta = route["metadata"]
+            if obj["metadata"]["name"] in shares_in(route) and self.plane.unsettled(
+                HTTPROUTES, meta["name"]
+            ):
+                name = obj["metadata"]["name"]
+                self._fail("rule 3", f"{name}: its selector changes while its weight does")
+
+    def _goes_forward(self) -> bool:
+        deployment = self._api.find(DEPLOYMENTS, "shop", "web")
+        release = running_release(self._api, deployment) if deployment else None
+        return release is not None and status_of(release).get("phase") != "RollingBack"
+
+    def _service_gone(self, obj: Object) -> None:
+        name = obj["metadata"]["name"]
+        ours = names.CANARY_OF in (obj["metadata"].get("labels") or {})
+        collected = any(self._api.by_uid(uid) is None for uid in owners(obj))
+        if ours and self.plane and not collected:
+            named = list(self.plane.names(name))
+            if named:
+                self._fail("rule 3", f"Service {name} is deleted while {named} may route to it")
+
+    # What is served
+
+    def moved(self, proxy: Proxy) -> None:
+        """A proxy has applied something."""
+        now = frozenset(proxy.pods())
+        before = self._served.get(proxy.name, frozenset())
+        self._served[proxy.name] = now
+        for uid in before - now:
+            self._last[uid] = self._clock.now
+        for uid in now - before:
+            self._may_serve(proxy, uid)
+        self._answers(proxy)
+
+    def readiness_changed(self) -> None:
+        """A pod is ready or is not any more: every target still needs one that is."""
+        if self.plane:
+            for proxy in self.plane.proxies:
+                self._answers(proxy)
+
+    def _may_serve(self, proxy: Proxy, uid: str) -> None:
+        pod = self._api.by_uid(uid)
+        if pod is None or not self._guarded or self._is_free(pod):
+            return
+        through = {t.service for t in proxy.targets if uid in proxy.slices.get(t.service, ())}
+        if through <= self.excuses.shared:
+            return
+        name = pod["metadata"]["name"]
+        self._fail("rule 1", f"{name} gets traffic from {proxy.name} before a step grants it")
+
+    def _is_free(self, pod: Object) -> bool:
+        meta = pod["metadata"]
+        hash_ = meta["labels"].get(HASH)
+        revision = (meta.get("annotations") or {}).get(names.REVISION)
+        return hash_ is None or hash_ in self._free_hashes or revision in self._free_revisions
+
+    def _answers(self, proxy: Proxy) -> None:
+        """Rule 2: who asks gets an answer."""
+        for target in proxy.targets:
+            if not target.weight:
+                continue
+            where = (proxy.name, target.service)
+            uids = proxy.slices.get(target.service, frozenset())
+            pods = [pod for uid in uids if (pod := self._api.by_uid(uid))]
+            if any(is_ready(pod) for pod in pods):
+                self._alive.add(where)
+                continue
+            new = target.service.endswith("-canary")
+            if where not in self._alive and not new:
+                continue
+            self._alive.discard(where)
+            if self._guarded and not self.excuses.nobody_there(target.service, pods):
+                self._fail("rule 2", f"{proxy.name} finds nobody behind {target.service}")
+
+    # What ends
+
+    def pod_ends(self, pod: Object, by_user: bool) -> None:
+        """Rule 3: a pod that a controller ends had no traffic for the drain time."""
+        meta = pod["metadata"]
+        if by_user:
+            self.excuses.lose(meta["labels"][HASH])
+            return
+        if not self._guarded or not is_ready(pod) or self.excuses.deleted:
+            return
+        if self.excuses.resized:
+            return
+        uid = meta["uid"]
+        served = any(uid in uids for uids in self._served.values())
+        if served and self._only_shared(uid):
+            return
+        quiet = 0 if served else self._clock.now - self._last.get(uid, -(10**9))
+        if quiet < self._drain() and not served_never(self._last, uid, served):
+            self._fail("rule 3", f"{meta['name']} ends {quiet} ms after its last request")
+
+    def _only_shared(self, uid: str) -> bool:
+        plane = self.plane
+        services = {
+            name
+            for proxy in (plane.proxies if plane else ())
+            for name, uids in proxy.slices.items()
+            if uid in uids and any(t.service == name and t.weight for t in proxy.targets)
+        }
+        return services <= self.excuses.shared
+
+    def _drain(self) -> int:
+        """That of the newest release, in milliseconds."""
+        releases = self._api.all(RELEASES)
+        if not releases:
+            return 0
+        newest = max(releases, key=lambda r: int(r["metadata"]["resourceVersion"]))
+        drain = parse_duration(newest["spec"]["traffic"]["drain"])
+        return int(drain / timedelta(milliseconds=1))
+
+
+def served_never(last: dict[str, int], uid: str, served: bool) -> bool:
+    return not served and uid not in last
+
+
+def _asked(status: Object) -> int:
+    asked: int = (status.get("weight") or {}).get("asked", 0)
+    return asked

@@ -1,0 +1,149 @@
+"""The user's objects before anything happens: plain ones, in the shapes that releases meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.simulation.patches import Object
+
+NAMESPACE = "shop"
+
+SHAPES = {
+    "route": (("web",), (("HTTPRoute", "web", ("web",)),)),
+    "service": (("web",), ()),
+    "mixed": (("web", "admin"), (("HTTPRoute", "web", ("web",)),)),
+    "two roots": (("web", "api"), (("HTTPRoute", "web", ("web", "api")),)),
+    "two routes": (("web",), (("HTTPRoute", "web", ("web",)), ("HTTPRoute", "more", ("web",)))),
+    "ingress": (("web",), (("Ingress", "web", ("web",)),)),
+    "both": (("web",), (("HTTPRoute", "web", ("web",)), ("Ingress", "web", ("web",)))),
+    "shared": (("web", "all"), (("HTTPRoute", "web", ("web",)),)),
+    "nothing": ((), ()),
+}
+"""By name: Services, and routes as (kind, name, Services)."""
+
+
+def deployment(replicas: int, version: str = "v1", **spec: Any) -> Object:
+    """The Deployment as its user's manifest has it."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "web",
+            "namespace": NAMESPACE,
+            "labels": {"app": "web"},
+            "annotations": {"example.com/owner": "team-a"},
+        },
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web", "tier": "shop"}},
+                "spec": {"containers": containers(version)},
+            },
+            **spec,
+        },
+    }
+
+
+def containers(version: str) -> list[Object]:
+    return [{"name": "web", "image": f"web:{version}"}]
+
+
+def service(name: str) -> Object:
+    """A Service of the Deployment's pods; ``all`` also takes in others of the tier."""
+    selector = {"tier": "shop"} if name == "all" else {"app": "web"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "web"}},
+        "spec": {
+            "selector": selector,
+            "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+        },
+    }
+
+
+def route(kind: str, name: str, services: tuple[str, ...]) -> Object:
+    return http_route(name, services) if kind == "HTTPRoute" else ingress(name, services)
+
+
+def http_route(name: str, services: tuple[str, ...]) -> Object:
+    """One rule for each Service, one with two weighted backends, and one that only redirects."""
+    rules: list[Object] = [
+        {
+            "matches": [{"path": {"type": "PathPrefix", "value": f"/{each}"}}],
+            "backendRefs": [{"name": each, "port": 80}],
+        }
+        for each in services
+    ]
+    rules[0]["backendRefs"].append({"name": "legacy", "port": 80, "weight": 0})
+    redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}
+    rules.append({"filters": [redirect]})
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"parentRefs": [{"name": "gateway"}], "rules": rules},
+    }
+
+
+def ingress(name: str, services: tuple[str, ...]) -> Object:
+    paths = [
+        {
+            "path": f"/{each}",
+            "pathType": "Prefix",
+            "backend": {"service": {"name": each, "port": {"number": 80}}},
+        }
+        for each in services
+    ]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "ingressClassName": "nginx",
+            "rules": [{"host": "shop.example", "http": {"paths": paths}}],
+        },
+    }
+
+
+def ingress_class() -> Object:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": "nginx"},
+        "spec": {"controller": "k8s.io/ingress-nginx"},
+    }
+
+
+def stranger() -> Object:
+    """Another workload's pod, which the Service ``all`` selects as well."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "other-1",
+            "namespace": NAMESPACE,
+            "labels": {"app": "other", "tier": "shop"},
+        },
+        "spec": {"containers": [{"name": "other", "image": "other:v1"}]},
+        "status": {
+            "phase": "Running",
+            "conditions": [
+                {"type": "Ready", "status": "True", "lastTransitionTime": "2026-10-01T12:00:00Z"}
+            ],
+        },
+    }
+
+
+def namespace() -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {}}}
+
+
+def policy(spec: Object) -> Object:
+    return {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "ClusterReleasePolicy",
+        "metadata": {"name": "default"},
+        "spec": spec,
+    }

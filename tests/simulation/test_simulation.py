@@ -1,0 +1,72 @@
+"""Thousands of releases on the modelled cluster, with crashes, races and people in between."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.simulation import coverage, quiet
+from tests.simulation.run import run
+from tests.simulation.scenario import Action, Scenario, scenario
+from tests.simulation.shrink import shrunk
+
+CHUNKS, SEEDS = 12, 130
+"""About 2,200 releases; `make simulate SEEDS=...` runs as many as you like."""
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_no_rule_breaks_in_any_release(chunk: int) -> None:
+    """Rules 1 to 7 of the design after every event, an end to every release, silence at rest."""
+    quiet.hush()
+    for seed in range(chunk * SEEDS, (chunk + 1) * SEEDS):
+        story = scenario(seed)
+        broken = run(story).broken
+        if broken:
+            pytest.fail(_told(story, broken))
+
+
+def test_the_same_seed_gives_the_same_events() -> None:
+    """A failing seed can be run again, with the same end."""
+    quiet.hush()
+    first, again = (run(scenario(3), tracing=True) for _ in range(2))
+    assert _plain(first.trace) == _plain(again.trace)
+    assert len(first.trace) > 100
+
+
+def test_a_turn_that_the_table_does_not_know_raises() -> None:
+    """All cells that are not in the table of phases are refused."""
+    assert coverage.illegal_cells_that_pass() == []
+
+
+def test_every_turn_of_the_table_is_taken() -> None:
+    """Scenarios that lead to each cell; those that chance seldom finds are added by name."""
+    quiet.hush()
+    with coverage.recording() as reached:
+        for seed in range(400):
+            run(_led(seed))
+            if not coverage.missing(reached):
+                break
+    assert coverage.missing(reached) == []
+
+
+_COMES = ("abort", "apply", "back", "kill new")
+_WHERE = ("Pending/protect", "Scaling/scale", "Shifting/shift", "Waiting/pause", "Promoting/scale")
+
+
+def _led(seed: int) -> Scenario:
+    """Something comes in between in each phase, in turn."""
+    what = _COMES[seed % len(_COMES)]
+    stage = _WHERE[seed // len(_COMES) % len(_WHERE)]
+    actions = (Action("apply"), Action(what, stage=stage, wait=(0, 20)[seed % 2], number=1))
+    return replace(scenario(seed), actions=actions, faults=())
+
+
+def _told(story: Scenario, broken: str) -> str:
+    small = shrunk(story, broken)
+    trace = run(small, tracing=True).trace
+    lines = [f"seed {story.seed}: {broken}", "made smaller:", str(small), *trace[-80:]]
+    return "\n".join(lines)
+
+
+def _plain(trace: list[str]) -> list[str]:
+    """Without the names of Events, which are random."""
+    return [line for line in trace if " Event " not in line]

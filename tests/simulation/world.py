@@ -1,0 +1,233 @@
+"""One cluster with everything in it, built for one scenario."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from tests.simulation import shop
+from tests.simulation.api_server import ApiServer
+from tests.simulation.clock import Clock
+from tests.simulation.dataplane import DataPlane
+from tests.simulation.deployments import (
+    DeploymentController,
+    ReplicaSetController,
+    is_ready,
+)
+from tests.simulation.excuses import Excuses
+from tests.simulation.patches import Object
+from tests.simulation.pods import Kubelets
+from tests.simulation.process import Process
+from tests.simulation.reading import status_of
+from tests.simulation.rules import Rules
+from tests.simulation.scenario import Scenario
+from tests.simulation.slices import SliceController
+from tests.simulation.users import ALICE, Users
+from tests.simulation.webhook import Webhook
+from webhook.cluster.errors import Call
+from webhook.cluster.kinds import (
+    DEPLOYMENTS,
+    HTTPROUTES,
+    INGRESSCLASSES,
+    INGRESSES,
+    NAMESPACES,
+    PODS,
+    RELEASES,
+    SERVICES,
+    Kind,
+)
+from webhook.release.actions import Plan
+from webhook.release.observed import Observed
+from webhook.release.plan import plan
+
+_MARGIN = 60
+"""Milliseconds by which proxies are faster than the settle time allows."""
+
+
+class World:
+    """The cluster, its users, and the processes of Slipway."""
+
+    def __init__(self, scenario: Scenario, *, tracing: bool = False) -> None:
+        self.scenario = scenario
+        self.dice = random.Random(f"{scenario.seed} noise")  # noqa: S311 dice for tests
+        self.clock = Clock()
+        self.trace: list[str] = []
+        self._tracing = tracing
+        self.writes = 0
+        self.crashes = 0
+        self.term = 0
+        self.processes: list[Process] = []
+        self._current: Process | None = None
+        self.webhook_out = False
+        self.rivals = False
+        """Two leaders wrote at once, for a while."""
+        self._faults = {fault.write: fault.what for fault in scenario.faults}
+        self._slow = dict(scenario.slow)
+        self._entered: Callable[[str], None] = lambda _stage: None
+        self._build()
+        self._furnish()
+
+    def _build(self) -> None:
+        clock, dice, scenario = self.clock, self.dice, self.scenario
+        self.webhook = Webhook(clock, dice, admission_policy=scenario.admission_policy)
+        self.api = api = ApiServer(clock, self.webhook.admit)
+        self.users = Users(api)
+        self.excuses = Excuses(clock)
+        if self._tracing:
+            api.subscribe(self._trace_write)
+        self.native = DeploymentController(clock, api, dice)
+        self.rules = Rules(clock, api, self.excuses, self.native.hash_of)
+        self.kubelets = Kubelets(clock, api, dice, frozenset(scenario.broken), self.rules.pod_ends)
+        self.replicasets = ReplicaSetController(clock, api, dice, self.kubelets, self.native)
+        SliceController(clock, api, dice, self._slow.get("EndpointSlice", 60))
+        lag = max(0, scenario.settle - _MARGIN)
+        self.plane = DataPlane(clock, api, dice, lag, self.rules.moved)
+        self.rules.plane = self.plane
+        api.subscribe(self._changed)
+
+    def _furnish(self) -> None:
+        """The user's objects, at rest in their first version."""
+        scenario, users = self.scenario, self.users
+        self.api.create(NAMESPACES, shop.namespace(), ALICE)
+        self.api.create(INGRESSCLASSES, shop.ingress_class(), ALICE)
+        self.webhook.connect(self.api, 40)
+        users.set_policy(scenario.policy)
+        services, routes = shop.SHAPES[scenario.shape]
+        for name in services:
+            users.create(SERVICES, shop.service(name))
+        for kind, name, to in routes:
+            obj = shop.route(kind, name, to)
+            users.create(HTTPROUTES if kind == "HTTPRoute" else INGRESSES, obj)
+        if scenario.shape == "shared":
+            self.api.create(PODS, shop.stranger(), ALICE)
+            self.excuses.shared.add("all")
+        self.clock.after(300, self._deploy)
+        while self.clock.step():
+            pass
+
+    def _deploy(self) -> None:
+        first = shop.deployment(self.scenario.replicas, **self.scenario.spec)
+        self.users.create(DEPLOYMENTS, first)
+
+    # Processes
+
+    def lead(self) -> Process:
+        """A new process takes the Lease."""
+        self.term += 1
+        process = Process(
+            self.clock,
+            self.api,
+            self.dice,
+            self,
+            self.term,
+            slow=lambda kind: self._slow.get(kind.kind, 60),
+            ended=self._crashed,
+            broke=self._broke,
+            decided=self._decided,
+        )
+        self.processes.append(process)
+        self._current = process
+        self.note(f"process {self.term} leads")
+        process.start()
+        return process
+
+    @property
+    def leader(self) -> Process | None:
+        return None if self._current is None or self._current.dead else self._current
+
+    def retire(self, process: Process) -> None:
+        process.stop()
+        if process in self.processes:
+            self.processes.remove(process)
+
+    def _crashed(self, process: Process) -> None:
+        self.crashes += 1
+        self.note("the process crashes")
+        led = process is self._current
+        self.retire(process)
+        if led:
+            self.clock.after(self.dice.choice((30, 500, 4000)), self._lead_again)
+
+    def _lead_again(self) -> None:
+        if self._current is None or self._current.dead:
+            self.lead()
+
+    def _broke(self, error: BaseException) -> None:
+        self.rules.broken.append(f"exception: {type(error).__name__}: {error}")
+        self.error = error
+
+    def _decided(self, seen: Observed, decided: Plan) -> None:
+        if self._tracing:
+            did = [type(action).__name__ for action in decided.actions]
+            self.note(f"plan: {decided.reason} {did or ''}")
+        if seen.release is not None and self.clock.passed % 8 == 0:
+            again = plan(seen, self.clock.time())
+            if again != decided and decided.reason != "the Deployment is gone":
+                self.rules.broken.append("rule 5: the same inputs gave another plan")
+
+    # Trouble with writes
+
+    def before(self, call: Call) -> str:
+        fault = self._faults.get(self.writes, "")
+        if self._tracing:
+            self.note(f"write {self.writes}: {call}" + (f" ({fault})" if fault else ""))
+        self.writes += 1
+        return fault
+
+    def latency(self) -> int:
+        return self.dice.randrange(1, 12)
+
+    def wrote(self, call: Call, body: Any) -> None:
+        return
+
+    def meanwhile(self, *, webhook_down: bool) -> None:
+        self.webhook.down = webhook_down or self.webhook_out
+
+    # What is heard
+
+    def await_stage(self, entered: Callable[[str], None]) -> None:
+        """Be told of each stage that a Release enters."""
+        self._entered = entered
+
+    def _changed(self, kind: Kind, type_: str, obj: Object, old: Object | None) -> None:
+        for process in self.processes:
+            process.heard(kind, type_, obj)
+        if kind is PODS and old is not None and is_ready(obj) != is_ready(old):
+            self.rules.readiness_changed()
+        elif kind is RELEASES and type_ != "DELETED":
+            status, before = status_of(obj), status_of(old)
+            here = (status.get("phase"), status.get("stage"))
+            if here != (before.get("phase"), before.get("stage")):
+                self._entered(f"{here[0]}/{here[1]}")
+
+    def note(self, text: str) -> None:
+        """A line of the trace."""
+        if self._tracing:
+            self.trace.append(f"{self.clock.now / 1000:9.3f}  {text}")
+
+    def _trace_write(self, kind: Kind, type_: str, obj: Object, old: Object | None) -> None:
+        meta = obj["metadata"]
+        what = _what_changed(obj, old) if type_ == "MODIFIED" else ""
+        self.note(f"    {type_.lower()} {kind.kind} {meta['name']} {what}")
+
+
+def _what_changed(obj: Object, old: Object | None) -> str:
+    out = []
+    for part in sorted({*obj, *(old or {})}):
+        new, was = obj.get(part), (old or {}).get(part)
+        if new == was:
+            continue
+        if isinstance(new, dict) and isinstance(was, dict):
+            keys = sorted(k for k in {*new, *was} if new.get(k) != was.get(k))
+            shown = [f"{k}={_short(new.get(k))}" for k in keys if k not in _DULL]
+            out.append(f"{part}: {', '.join(shown)}")
+    return "; ".join(out)
+
+
+_DULL = frozenset({"resourceVersion", "conditions", "generation", "observedGeneration", "message"})
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 300 else text[:297] + "..."

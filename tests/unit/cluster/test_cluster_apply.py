@@ -1,0 +1,55 @@
+"""Objects of Slipway's own are made as they should be, and nothing that was there stays on them."""
+
+from typing import Any, cast
+
+from webhook import names
+from webhook.cluster.apply import Actuator
+from webhook.cluster.client import Client
+from webhook.cluster.kinds import INGRESSES, Kind, Object
+from webhook.cluster.store import Store
+
+_NGINX = "nginx.ingress.kubernetes.io/"
+
+
+class Patched:
+    """A client that only notes patches."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+
+    async def patch(self, kind: Kind, name: str, body: Any, namespace: str) -> Object:
+        self.bodies.append(body)
+        return canary({}, version="2")
+
+
+class Leading:
+    leading = True
+
+
+def canary(notes: dict[str, str], version: str = "1") -> Object:
+    """A canary Ingress."""
+    return {
+        "metadata": {
+            "name": "web.web-canary",
+            "namespace": "shop",
+            "uid": "u1",
+            "resourceVersion": version,
+            "labels": {names.CANARY_OF: "web"},
+            "annotations": {_NGINX + "canary": "true", **notes},
+        },
+        "spec": {},
+    }
+
+
+async def test_a_header_route_that_ends_is_taken_off_the_canary_ingress() -> None:
+    """A merge patch keeps what it does not name: what is to go is named with null."""
+    client = Patched()
+    store = Store(cast(Client, client))
+    held = canary({_NGINX + "canary-by-header": "x-canary", "example.com/seen": "yes"})
+    store.table(INGRESSES).upsert(held)
+    actuator = Actuator(cast(Client, client), store, term=1, instance="p1", leads=Leading())
+    await actuator._put(INGRESSES, canary({_NGINX + "canary-weight": "0"}))
+    notes = client.bodies[0]["metadata"]["annotations"]
+    assert notes[_NGINX + "canary-by-header"] is None
+    assert notes[_NGINX + "canary-weight"] == "0"
+    assert "example.com/seen" not in notes
