@@ -44,7 +44,8 @@ def shares(release: Release, status: ReleaseStatus) -> dict[str, Share]:
     """By root Service: what routes should send beside it."""
     if status.split is None:
         return {}
-    sticky = program.sticky_of(release.spec) if 0 < status.split < 100 else None
+    shared = 0 < status.split < 100
+    sticky = program.sticky_of(release.spec, release.spec.revision) if shared else None
     return {
         pair.root: Share(
             canary=pair.canary,
