@@ -126,6 +126,7 @@ class Rules:
         stable = stable_of(old)
         wanted = revision_of(users_template(obj["spec"]["template"]))
         if running is not None and status_of(running).get("hold") == "":
+            self._guarded = not self.excuses.all_gone  # nothing served, so nothing is protected
             return
         if stable is not None and wanted == stable.revision:
             return
