@@ -277,6 +277,18 @@ class Lab:
         """Make a pod's readiness endpoint say yes or no from now on."""
         self._order(f"/{'ready' if ready else 'unready'}?pod={namespace}/{pod}")
 
+    def lose(self, namespace: str, pod: str) -> None:
+        """The machine under a pod is gone, and the control plane has noticed it.
+
+        The pod does not serve and, without ``--force``, is never deleted. A lab has no node
+        lifecycle controller; what that writes after its grace period is written here.
+        """
+        self._order(f"/lose?pod={namespace}/{pod}")
+        gone = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
+        path = self.api.path("pods", namespace, pod) + "/status"
+        body = {"status": {"conditions": [{**gone, "lastTransitionTime": now()}]}}
+        self.api.request("PATCH", path, body, "application/strategic-merge-patch+json")
+
     def _order(self, path: str) -> None:
         self.http("POST", "127.0.0.1", KUBELET_PORT, path)
 
@@ -297,6 +309,11 @@ class Lab:
     ) -> setup.Response:
         """One plain HTTP request to an address inside; OSError if there is no answer."""
         return setup.fetch(self.network, method, host, port, path, headers or {})
+
+
+def now() -> str:
+    """The time now as the API writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def as_yaml(manifest: str | Object | Sequence[Object]) -> str:

@@ -1,4 +1,4 @@
-"""A door for tests: make a pod crash or change its mind about being ready."""
+"""A door for tests: make a pod crash, change its mind about being ready, or lose its machine."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from lab.kubelet.pod import Pod
 
 
 def application(node: Node) -> web.Application:
-    """``POST /crash?pod=NS/NAME[&down=SECONDS]``, ``/ready?pod=``, ``/unready?pod=``."""
+    """``POST /crash?pod=NS/NAME[&down=SECONDS]``, ``/ready?pod=``, ``/unready``, ``/lose``."""
 
     def route(path: str, act: Callable[[Pod, web.Request], None]) -> web.RouteDef:
         async def handler(request: web.Request) -> web.Response:
@@ -22,7 +22,8 @@ def application(node: Node) -> web.Application:
         return web.post(path, handler)
 
     app = web.Application()
-    app.add_routes([route("/crash", _crash), route("/ready", _ready), route("/unready", _unready)])
+    acts = {"/crash": _crash, "/ready": _ready, "/unready": _unready, "/lose": _lose}
+    app.add_routes([route(path, act) for path, act in acts.items()])
     return app
 
 
@@ -37,3 +38,7 @@ def _ready(pod: Pod, _: web.Request) -> None:
 
 def _unready(pod: Pod, _: web.Request) -> None:
     pod.containers[0].server.force_ready(False)
+
+
+def _lose(pod: Pod, _: web.Request) -> None:
+    pod.lose()

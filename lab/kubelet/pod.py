@@ -30,6 +30,7 @@ class Pod:
         self._changed = asyncio.Event()
         self._terminating = asyncio.Event()
         self._gone = asyncio.Event()
+        self._lost = False
         self.containers = [
             Container(spec, pod, address, session, Config(pod, client), self._changed.set)
             for spec in pod["spec"]["containers"]
@@ -53,12 +54,20 @@ class Pod:
         self._gone.set()
         self._terminating.set()
 
+    def lose(self) -> None:
+        """The machine under it is gone: it neither serves nor reports, nor ends when asked."""
+        self._lost = True
+        for container in self.containers:
+            container.server.crash()
+
     async def run(self) -> None:
         """Serve until deleted, then end as asked."""
         lives = [asyncio.create_task(container.run()) for container in self.containers]
         status = asyncio.create_task(self._keep_status())
         try:
             await self._terminating.wait()
+            if self._lost:
+                await self._gone.wait()
             await self._sleep_before_stop()
             for life in lives:
                 life.cancel()
@@ -97,6 +106,8 @@ class Pod:
             await self._write_status()
 
     async def _write_status(self) -> None:
+        if self._lost:
+            return
         seen = [container.seen for container in self.containers]
         status = pod_status(self.object, self.address, seen, now_text())
         if not differs(self.object, status):

@@ -11,6 +11,12 @@ from lab import traefik
 from lab.api import Object
 
 PORT: Final = 8080
+GRACEFUL: Final = {"lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}
+"""A container that serves on for a while when its pod is told to end.
+
+Without it a pod that is killed or scaled away loses requests in any cluster: what it listens on is
+closed before proxies hear of it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +29,12 @@ class App:
     env: Mapping[str, str] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the Deployment's spec."""
+    pod: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of the pod's spec."""
     container: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of its container."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Further labels of the pods."""
 
     @property
     def host(self) -> str:
@@ -38,6 +48,7 @@ class App:
     def deployment(self, version: str, env: Mapping[str, str] | None = None) -> Object:
         """The Deployment at a version; ``env`` says how its pods behave."""
         labels = {"app": self.name}
+        pod_meta = {"labels": {**labels, **self.labels}}
         variables = [
             {"name": key, "value": value} for key, value in {**self.env, **(env or {})}.items()
         ]
@@ -56,7 +67,10 @@ class App:
             "spec": {
                 "replicas": self.replicas,
                 "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+                "template": {
+                    "metadata": pod_meta,
+                    "spec": {"containers": [container], **self.pod},
+                },
                 **self.spec,
             },
         }

@@ -1,25 +1,28 @@
 """A real cluster with Slipway on it, one for each worker; each test has its own namespace."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab import requirements, slipway, traefik
+from lab import requirements, slipway
+from lab.api import Object
 from lab.cluster import Lab
 from lab.slipway import Slipway
 from tests.e2e.app import App
-from tests.e2e.scene import Scene
+from tests.e2e.scene import Scene, answers
 
 PROGRAM = str(Path(sys.executable).with_name("slipway"))
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"setWeight": 25},
     {"pause": {"duration": "1500ms"}},
     {"setWeight": 50},
     {"pause": {"duration": "1500ms"}},
 ]
+HALF: tuple[dict[str, Any], ...] = ({"setWeight": 50}, {"pause": {}})
+"""Half of the traffic, then a person decides: all the time that a test needs in between."""
 POLICY = {
     "strategy": {"canary": {"steps": STEPS}},
     # Settle is well over the 100 ms for which the lab's Traefik gathers changes.
@@ -54,18 +57,45 @@ def guarded(guard: Slipway) -> Iterator[Slipway]:
 
 @pytest.fixture
 def scene(lab: Lab, guarded: Slipway) -> Iterator[Callable[..., Scene]]:
-    """Opens an application at v1 under load; ``scene("httproute", replicas=4)``."""
+    """Opens an application at v1 under load; ``scene("httproute", replicas=4)``.
+
+    With ``steps`` or ``guardrails`` its namespace has a ReleasePolicy of its own.
+    """
     opened: list[Scene] = []
 
-    def make(kind: str = "httproute", rate: float = 150, **options: Any) -> Scene:
-        made = open_scene(lab, App(lab.namespace("e2e"), **options), kind, rate)
+    def make(
+        kind: str = "httproute",
+        rate: float = 150,
+        steps: Sequence[Mapping[str, Any]] | None = None,
+        guardrails: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Scene:
+        namespace = lab.namespace("e2e")
+        if steps is not None or guardrails:
+            lab.apply([policy(namespace, STEPS if steps is None else steps, guardrails)])
+        made = open_scene(lab, App(namespace, **options), kind, rate)
         opened.append(made)
         return made
 
     yield make
     for made in opened:
         made.probe.stop()
-        lab.kubectl("delete", "namespace", made.namespace, "--wait=false")
+        lab.kubectl("delete", "namespace", made.namespace, "--wait=false", "--ignore-not-found")
+
+
+def policy(
+    namespace: str,
+    steps: Sequence[Mapping[str, Any]],
+    guardrails: Mapping[str, Any] | None = None,
+) -> Object:
+    """A ReleasePolicy named ``quick``."""
+    spec = {**POLICY, "strategy": {"canary": {"steps": list(steps)}}}
+    return {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "ReleasePolicy",
+        "metadata": {"name": "quick", "namespace": namespace},
+        "spec": {**spec, **({"guardrails": dict(guardrails)} if guardrails else {})},
+    }
 
 
 def open_scene(lab: Lab, app: App, kind: str, rate: float) -> Scene:
@@ -78,11 +108,3 @@ def open_scene(lab: Lab, app: App, kind: str, rate: float) -> Scene:
     made = Scene(lab, app, route, lab.probe(app.host, rate=rate))
     lab.wait(lambda: made.probe.report().total > 20, 20, "the load to begin")
     return made
-
-
-def answers(lab: Lab, host: str) -> bool:
-    """Whether Traefik leads a host to a pod."""
-    try:
-        return bool(lab.fetch("GET", "127.0.0.1", traefik.WEB_PORT, "/", {"Host": host}).ok)
-    except OSError:
-        return False

@@ -7,13 +7,13 @@ from itertools import pairwise
 from typing import Any
 
 from lab.api import Object
-from lab.cluster import Lab
+from lab.cluster import Lab, as_yaml
 from lab.probe import Probe, Report
+from lab.traefik import WEB_PORT
 from tests.e2e.app import App
+from tests.e2e.objects import LEFTOVERS, users_part
 
 RELEASES = "releases.slipway.dev"
-OURS = "slipway.dev/"
-NATIVE = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
 FINISHED = ("Succeeded", "Aborted", "Superseded", "RolledBack")
 
 
@@ -55,10 +55,127 @@ class Scene:
         done = self.lab.apply(self.manifests(version, env), *flags)
         return done.stdout + done.stderr
 
+    def try_apply(self, version: str) -> Any:
+        """Like `apply`, where it may be refused."""
+        text = as_yaml(self.manifests(version))
+        return self.lab.kubectl("apply", "-f", "-", input=text, check=False)
+
     def kubectl(self, *args: str, check: bool = True) -> Any:
         return self.lab.kubectl(f"--namespace={self.namespace}", *args, check=check)
 
+    def apply_beside(self, version: str) -> None:
+        """``kubectl apply`` of the Deployment alone: Service and route are others by now."""
+        self.lab.apply([self.app.deployment(version)])
+
+    def second_route(self, name: str, service: str = "web") -> Object:
+        """Another HTTPRoute, under a host of its own."""
+        made = self.app.httproute()
+        made["metadata"] = {"name": name, "namespace": self.namespace}
+        made["spec"]["hostnames"] = [f"{name}.{self.namespace}.example"]
+        made["spec"]["rules"][0]["backendRefs"][0]["name"] = service
+        return made
+
+    def replace(self, *manifests: Object, force: bool = False) -> None:
+        """``kubectl replace``: every field and annotation is as in the manifest, or gone."""
+        flags = ("--force", "--grace-period=-1") if force else ()
+        self.lab.kubectl("replace", *flags, "-f", "-", input=as_yaml(list(manifests)))
+
+    def edit(self, version: str, **fields: Any) -> None:
+        """``kubectl patch release``: the fields that people may change."""
+        sight = self.release(version)
+        assert sight, f"no Release of {version}"
+        self.lab.patch(RELEASES, sight.name, {"spec": fields}, self.namespace)
+
+    def approve(self, version: str) -> None:
+        """Approve every step."""
+        sight = self.release(version)
+        assert sight, f"no Release of {version}"
+        steps = self.lab.get(RELEASES, sight.name, self.namespace)["status"]["steps"]
+        self.edit(version, approve=steps)
+
+    def until_half(self, version: str, env: Mapping[str, str] | None = None) -> Sight:
+        """Apply a version and wait until it has half of the traffic (policy ``HALF``)."""
+        self.apply(version, env)
+        return self.wait_for(version, "Waiting")
+
+    def finish(self, version: str) -> Sight:
+        """Approve the pause after half of the traffic, and wait for the end."""
+        self.wait_for(version, "Waiting")
+        self.approve(version)
+        return self.wait_for(version, "Succeeded")
+
+    def load(self) -> None:
+        """Begin the load afresh, after an outage that the user asked for."""
+        self.probe.stop()
+        self.probe = self.lab.probe(self.app.host, rate=150)
+
     # What is to be seen
+
+    def told(self, version: str) -> str:
+        """What `kubectl get releases -o wide` says of a version: reason and message."""
+        sight = self.release(version)
+        assert sight, f"no Release of {version}"
+        status = self.lab.get(RELEASES, sight.name, self.namespace)["status"]
+        return f"{status['reason']}: {status['message']}"
+
+    def wait_told(self, version: str, text: str, timeout: float = 30) -> str:
+        """Wait until `kubectl get releases -o wide` says something of a version."""
+
+        def there() -> str | None:
+            told = self.told(version)
+            assert text in told, told
+            return told
+
+        return self.lab.wait(there, timeout, f"{version} to say {text!r}")
+
+    def wait_seen(self, version: str) -> None:
+        """Wait until the reconciler has seen a Release as it is now."""
+
+        def there() -> bool:
+            sight = self.release(version)
+            assert sight
+            obj = self.lab.get(RELEASES, sight.name, self.namespace)
+            return bool(obj["status"]["observedGeneration"] == obj["metadata"]["generation"])
+
+        self.lab.wait(there, 20, f"the Release of {version} to be seen")
+
+    def wait_answer(self, host: str = "") -> None:
+        """Wait until a pod answers, at first or after an outage that the user asked for."""
+        self.lab.wait(lambda: answers(self.lab, host or self.app.host), 30, "a pod to answer")
+
+    def wait_quiet(self) -> float:
+        """Wait until 300 requests in a row were answered; returns when the first was sent.
+
+        They take longer than a proxy needs to follow what has just been done.
+        """
+        began = time.time()
+
+        def there() -> float | None:
+            last = self.probe.report().between(since=began).answers[-300:]
+            return last[0].start if len(last) == 300 and all(a.ok for a in last) else None
+
+        return self.lab.wait(there, 40, "300 good answers in a row")
+
+    def endpoints(self, service: str) -> set[str]:
+        """Versions of the pods that a Service offers."""
+        images = {
+            pod["metadata"]["uid"]: pod["spec"]["containers"][0]["image"].partition(":")[2]
+            for pod in self.lab.list("pods", self.namespace)
+        }
+        found = self.lab.list(
+            "endpointslices", self.namespace, f"kubernetes.io/service-name={service}"
+        )
+        offered = [end for item in found for end in item.get("endpoints") or []]
+        return {images.get(end["targetRef"]["uid"], "gone") for end in offered}
+
+    def wait_pods(self, **counts: int) -> None:
+        """Wait for so many pods of each version, those that are ending not counted."""
+
+        def there() -> bool:
+            assert self.pods() == counts, self.pods()
+            return True
+
+        self.lab.wait(there, 40, f"pods {counts}")
 
     def deployment(self) -> Object:
         return self.lab.get("deployments", self.app.name, self.namespace)
@@ -118,6 +235,18 @@ class Scene:
             and pod["spec"]["containers"][0]["image"].endswith(f":{version}")
         ]
 
+    def wait_ready(self) -> None:
+        """Wait until every pod that is not ending is ready."""
+
+        def there() -> bool:
+            for pod in self.lab.list("pods", self.namespace):
+                if "deletionTimestamp" not in pod["metadata"]:
+                    known = {c["type"]: c["status"] for c in pod["status"].get("conditions", ())}
+                    assert known.get("Ready") == "True", pod["metadata"]["name"]
+            return True
+
+        self.lab.wait(there, 30, "all pods to be ready")
+
     def story(self) -> str:
         """Everything noted down, for the message of a failed assertion."""
         lines = [
@@ -130,16 +259,58 @@ class Scene:
 
     # The judgement
 
-    def end(self) -> Report:
-        """Stop the load after a little more of it; nothing of it may have failed."""
+    def end(self, since: float = 0.0, until: float = 0.0) -> Report:
+        """Stop the load after a little more of it; nothing of it may have failed.
+
+        With ``until`` and ``since``, between the two it may: an outage that the user asked for.
+        """
         ended = time.time()
         self.lab.wait(
             lambda: self.probe.report().between(since=ended).total > 100, 20, "the last requests"
         )
         report = self.probe.stop()
         assert report.total > 100, f"hardly any load: {report}"
-        assert report.failed == 0, f"{report}\n{self.story()}"
+        for part in (report.between(since=since), report.between(until=until)):
+            assert part.failed == 0, f"{part}\n{self.story()}"
         return report
+
+    def assert_left_as(self, *manifests: Object, held: bool = False) -> None:
+        """Each object is what its manifest alone makes of it, and nothing of Slipway's is left.
+
+        ``held``: but for the hold of an aborted Deployment.
+        """
+        for manifest in manifests:
+            live = self.lab.get(manifest["kind"], manifest["metadata"]["name"], self.namespace)
+            assert users_part(live) == users_part(self._alone(manifest)), self.story()
+        self.assert_nothing_left(held=held)
+
+    def wait_nothing_left(self) -> None:
+        """Wait until `assert_nothing_left` holds."""
+
+        def free() -> bool:
+            self.assert_nothing_left()
+            return True
+
+        self.lab.wait(free, 40, "nothing to be left")
+
+    def assert_nothing_left(self, *, held: bool = False) -> None:
+        """Nothing in the namespace is held, pinned or split, and canary objects are gone."""
+        for kind in (*(() if held else ("deployments",)), "services", "ingresses", "httproutes"):
+            for obj in self.lab.list(kind, self.namespace):
+                meta = obj["metadata"]
+                notes = {*(meta.get("annotations") or {}), *(meta.get("labels") or {})}
+                left = {key for key in notes if key in LEFTOVERS}
+                assert not left, f"{kind} {meta['name']} has {left}"
+        for pod in self.lab.list("pods", self.namespace):
+            marks = {key for key in pod["metadata"]["labels"] if key in LEFTOVERS}
+            assert not marks or "deletionTimestamp" in pod["metadata"], f"a pod has {marks}"
+
+    def _alone(self, manifest: Object) -> Object:
+        """What the API server stores of a manifest under another name; nothing is stored."""
+        meta = {**manifest["metadata"], "name": f"{manifest['metadata']['name']}-alone"}
+        path = self.lab.api.path(manifest["kind"], self.namespace) + "?dryRun=All"
+        made = self.lab.api.request("POST", path, {**manifest, "metadata": meta})
+        return {**made, "metadata": {**made["metadata"], "name": manifest["metadata"]["name"]}}
 
     def assert_shares(self, report: Report, version: str, tolerance: float = 0.08) -> list[int]:
         """In every pause, the measured share is the one asked for; returns the weights checked."""
@@ -187,29 +358,9 @@ def _sight(obj: Object) -> Sight:
     )
 
 
-def users_part(obj: Object) -> Object:
-    """What a user's object says, without what Slipway and kube's own controllers note on it."""
-    meta = obj["metadata"]
-    notes = {
-        key: value
-        for key, value in (meta.get("annotations") or {}).items()
-        if not key.startswith(OURS) and key not in NATIVE
-    }
-    spec = _without_keys(obj["spec"]) if obj.get("kind") == "Deployment" else obj["spec"]
-    return {
-        "name": meta["name"],
-        "labels": meta.get("labels") or {},
-        "annotations": notes,
-        "finalizers": meta.get("finalizers") or [],
-        "spec": spec,
-    }
-
-
-def _without_keys(spec: Object) -> Object:
-    """A Deployment's spec without the version and revision in its template."""
-    meta = dict(spec["template"].get("metadata") or {})
-    for part in ("labels", "annotations"):
-        kept = {k: v for k, v in (meta.pop(part, None) or {}).items() if not k.startswith(OURS)}
-        if kept:
-            meta[part] = kept
-    return {**spec, "template": {**spec["template"], "metadata": meta}}
+def answers(lab: Lab, host: str) -> bool:
+    """Whether Traefik leads a host to a pod."""
+    try:
+        return bool(lab.fetch("GET", "127.0.0.1", WEB_PORT, "/", {"Host": host}).ok)
+    except OSError:
+        return False

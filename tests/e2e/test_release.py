@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.scene import Scene, users_part
+from tests.e2e.objects import users_part
+from tests.e2e.scene import Scene
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,8 @@ import pytest
 from lab.api import Object
 from lab.slipway import CHART, NAMESPACE, Slipway
 from tests.e2e.conftest import POLICY
-from tests.e2e.scene import OURS, RELEASES, Scene, users_part
+from tests.e2e.objects import OURS, users_part
+from tests.e2e.scene import RELEASES, Scene
 from tests.e2e.test_release import assert_as_applied
 
 pytestmark = pytest.mark.e2e

@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -28,7 +28,7 @@ def response(answer: Answer, *, close: bool) -> web.Response:
     """Make the response; ``close`` tells the client to use another connection."""
     status, body, content_type, extra = answer
     # Of itself aiohttp would name its own and Python's version to strangers.
-    headers = {"Content-Type": content_type, "Server": "slipway"}
+    headers: dict[str, str] = {hdrs.CONTENT_TYPE: content_type, hdrs.SERVER: "slipway"}
     if extra:
         headers.update(extra)
     made = web.Response(status=status, body=body, headers=headers)

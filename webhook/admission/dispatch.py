@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
 import structlog
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
 
 from webhook.admission import failures
-from webhook.admission.answer import Answer, refusal, response
+from webhook.admission.answer import JSON, Answer, refusal, response
 from webhook.admission.connection import BROKEN, Connection
 from webhook.admission.limits import Limits
 from webhook.admission.observer import Observer
@@ -97,40 +97,46 @@ class Dispatch:
         if self.in_flight >= limits.in_flight or self.buffered + claim > limits.buffered:
             self._observer.failed("overload")
             return _OVERLOAD
+        content = request.content
+        if content.is_eof() and content.total_bytes <= limits.body:
+            answer = review(content.read_nowait())  # nearly always: it came with its head
+            return answer if isinstance(answer, Answer) else await self._kept(claim, answer)
+        return await self._kept(claim, self._arriving(request, review))
+
+    async def _kept(self, claim: int, answer: Awaitable[Answer]) -> Answer:
+        """What takes a while has its place among the reviews in flight."""
         self._claim(1, claim)
+        try:
+            return await answer
+        finally:
+            self._claim(-1, -claim)
+
+    async def _arriving(self, request: web.BaseRequest, review: Review) -> Answer:
         try:
             body = await self._body(request)
         except TimeoutError:
             return _LATE
         except _TooLongError:
             return self._too_large
-        else:
-            answer = review(body)
-            return answer if isinstance(answer, Answer) else await answer
-        finally:
-            self._claim(-1, -claim)
+        answer = review(body)
+        return answer if isinstance(answer, Answer) else await answer
 
     async def _body(self, request: web.BaseRequest) -> bytes:
-        content = request.content
-        if content.is_eof() and content.total_bytes <= self._limits.body:
-            return content.read_nowait()  # nearly always: it came with its head
-        if "Expect" in request.headers:
+        if hdrs.EXPECT in request.headers:
             await _go_on(request)
         async with asyncio.timeout(self._limits.body_seconds):
-            return await _read(content, self._limits.body)
+            return await _read(request.content, self._limits.body)
 
     def _judge(self, request: web.BaseRequest) -> Answer | None:
         """Return the refusal that the head of a review earns, None if it is fine."""
-        if request.content_type != "application/json":
-            return _NOT_JSON
-        if (request.charset or "utf-8").lower() != "utf-8":
-            return _NOT_JSON
         headers = request.headers
-        if "Upgrade" in headers:
+        if headers.get(hdrs.CONTENT_TYPE) != JSON and not _says_json(request):
+            return _NOT_JSON
+        if hdrs.UPGRADE in headers:
             return _UPGRADE  # aiohttp holds what follows such a head back
-        if headers.get("Content-Encoding", "identity").lower() != "identity":
+        if headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
             return _ENCODED
-        if headers.get("Expect", "100-continue").lower() != "100-continue":
+        if headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
             return _EXPECTS
         if (request.content_length or 0) > self._limits.body:
             return self._too_large
@@ -143,6 +149,11 @@ class Dispatch:
             self.quiet.clear()
         else:
             self.quiet.set()
+
+
+def _says_json(request: web.BaseRequest) -> bool:
+    """Whether the Content-Type is JSON's, in whatever words."""
+    return request.content_type == JSON and (request.charset or "utf-8").lower() == "utf-8"
 
 
 async def _read(content: StreamReader, limit: int) -> bytes:
@@ -171,7 +182,7 @@ def _is_last(request: web.BaseRequest) -> bool:
     A body that was not read to its end can't be told from what comes after it; aiohttp parses
     nothing that follows a tunnel's head, nor the body of a POST that asks for an upgrade.
     """
-    upgrade = request.method == "POST" and "Upgrade" in request.headers
+    upgrade = request.method == "POST" and hdrs.UPGRADE in request.headers
     return upgrade or request.method == "CONNECT" or not request.content.is_eof()
 
 

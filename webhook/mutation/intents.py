@@ -33,6 +33,8 @@ def carried(obj: Object, old: Object | None, keys: frozenset[str] = names.INTENT
     """
     kept = annotations(old) if old else {}
     here = annotations(obj)
+    if keys.isdisjoint(here) and keys.isdisjoint(kept):
+        return obj
     changes = {key: kept.get(key) for key in keys if here.get(key) != kept.get(key)}
     return annotate(obj, changes)
 

@@ -23,6 +23,7 @@ from webhook.projection.deployment import (
 from webhook.projection.fields import ABSENT, annotate, annotations, read, write
 from webhook.projection.template import (
     Keys,
+    Stable,
     keys_for,
     own_keys,
     stable_from,
@@ -132,10 +133,9 @@ def _started(
     users: Object, old: Object, request: Request, policy: Policy, now: datetime
 ) -> Decision:
     keys = keys_for(read(users, _TEMPLATE))
-    users = _injected(users, keys, request, policy, now)
-    version = keys.annotations[names.VERSION]
     obstacle = _unguardable(users, old)
     if obstacle:
+        users = _injected(users, keys, request, policy, now)
         what = f"slipway: {request.namespace}/{request.name} goes out unguarded: {obstacle}"
         if policy.spec.guardrails.on_unguardable == "Deny":
             return Decision(
@@ -144,12 +144,13 @@ def _started(
             )  # fmt: skip
         return Decision(users, None, warnings=(what,), audit={"decision": "unguarded"})
     stable = stable_from(read(old, _TEMPLATE))
-    users = annotate(users, {names.STABLE: msgspec.json.encode(stable).decode()})
+    users = _injected(users, keys, request, policy, now, stable)
     return Decision(
         users=users,
         hold=Hold(mode="Gate"),
         warnings=(
-            f"slipway: release of {version} starts under {policy.kind} {policy.name}; "
+            f"slipway: release of {keys.annotations[names.VERSION]} starts under "
+            f"{policy.kind} {policy.name}; "
             f"{stable.version} keeps serving. Follow it with: kubectl get releases",
         ),
         audit={"decision": "held", "revision": keys.annotations[names.REVISION]},
@@ -228,9 +229,17 @@ def _unguardable(users: Object, old: Object) -> str | None:
 
 
 def _injected(
-    users: Object, keys: Keys, request: Request, policy: Policy | None, now: datetime
+    users: Object,
+    keys: Keys,
+    request: Request,
+    policy: Policy | None,
+    now: datetime,
+    stable: Stable | None = None,
 ) -> Object:
-    """The user's Deployment with the version in its template, and who applied it when."""
+    """The user's Deployment with the version in its template, and who applied it when.
+
+    ``stable`` is what keeps serving meanwhile.
+    """
     known = keys.annotations
     users = write(users, _TEMPLATE, with_keys(read(users, _TEMPLATE), keys))
     facts: dict[str, str | None] = {
@@ -241,6 +250,8 @@ def _injected(
     }
     if policy:
         facts[names.GUARDED_BY] = f"{policy.kind}/{policy.name}"
+    if stable:
+        facts[names.STABLE] = msgspec.json.encode(stable).decode()
     return annotate(users, facts)
 
 

@@ -37,7 +37,8 @@ def mutate_httproute(request: Request, world: World) -> Outcome:
 def _pin_for_new(users: Object, request: Request, world: World) -> Pin | None:
     """A Service that appears in mid-release is pinned from its first moment."""
     selector = read(users, ("spec", "selector"))
-    if not isinstance(selector, dict) or not selector:
+    alias = read(users, ("spec", "type")) == "ExternalName"  # whatever it selects, it has no pods
+    if alias or not isinstance(selector, dict) or not selector:
         return None
     for running in world.running_in(request.namespace):
         if selects(selector, running.pod_labels):

@@ -22,20 +22,20 @@ Values: TypeAlias = Mapping[Path, Any]
 """Covered fields with their values; ABSENT for a field that is not there."""
 
 
-def cover(user: Object, values: Values) -> Object:
-    """Show ``values`` in place of the user's.
+def cover(user: Object, values: Values, notes: Mapping[str, str | None]) -> Object:
+    """Show ``values`` in place of the user's, and set (or with None remove) ``notes`` beside.
 
     An annotation remembers both for each field: what the user wants, and what is shown. It
     describes the object as it is, so it stays right whatever becomes of the intent.
     """
     if not values:
-        return annotate(user, {names.ORIGINAL: None})
+        return annotate(user, {names.ORIGINAL: None, **notes})
     remembered = {
         _pointer(path): {"user": _plain(read(user, path)), "shown": _plain(value)}
         for path, value in values.items()
     }
     text = orjson.dumps(remembered, option=orjson.OPT_SORT_KEYS).decode()
-    shown = annotate(user, {names.ORIGINAL: text})
+    shown = annotate(user, {names.ORIGINAL: text, **notes})
     for path, value in values.items():
         shown = write(shown, path, value)
     return shown
@@ -49,6 +49,8 @@ def uncover(new: Object, old: Object | None = None) -> Object:
     that of the stored ``old`` where the write dropped it.
     """
     mine, stored = _remembered(new), _remembered(old)
+    if not (mine or stored):
+        return new
     if mine and old and annotations(new)[names.ORIGINAL] != annotations(old).get(names.ORIGINAL):
         stored = {}  # this write was answered by us already: what it remembers is the whole truth
     user = new

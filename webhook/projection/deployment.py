@@ -10,7 +10,7 @@ from webhook import names
 from webhook.objects.intent import Hold, read_intent
 from webhook.objects.raw import Object
 from webhook.projection.covered import Values, cover, shown_in, uncover
-from webhook.projection.fields import ABSENT, Path, annotate, annotations, read, write
+from webhook.projection.fields import ABSENT, Path, annotations, read, write
 from webhook.projection.template import revision_of, stable_of, users_template
 
 NEVER_AVAILABLE: Final = 2147483646
@@ -89,8 +89,7 @@ def project_hold(users: Object, hold: Hold | None, template: Object | None = Non
     values = shown_by(hold)
     if template is not None and returning(users, hold):
         values = {**values, _TEMPLATE: template}
-    shown = cover(users, values)
-    shown = annotate(shown, {names.HOLD: hold.text() if hold else None})
+    shown = cover(users, values, {names.HOLD: hold.text() if hold else None})
     if not running and read(shown, _TRACK) is ABSENT:
         return shown
     return write(shown, _TRACK, names.TRACK_CANARY if running else ABSENT)

@@ -21,14 +21,14 @@ def diff(before: Json, after: Json) -> list[Operation]:
     Equal means equal as JSON: ``true`` is not ``1``. Raises RecursionError for values nested
     deeper than Python's stack.
     """
+    if before is after:
+        return []
     operations: list[Operation] = []
     _walk(before, after, "", operations)
     return operations
 
 
 def _walk(before: Json, after: Json, path: str, operations: list[Operation]) -> None:
-    if before is after:
-        return
     if isinstance(before, dict) and isinstance(after, dict):
         _walk_dict(before, after, path, operations)
     elif isinstance(before, list) and isinstance(after, list):
@@ -45,11 +45,12 @@ def _walk_dict(
         old = before.get(key, _ABSENT)
         if new is old:
             continue
+        where = f"{path}/{_escape(key)}"
         if old is _ABSENT:
             kept -= 1
-            operations.append({"op": "add", "path": f"{path}/{_escape(key)}", "value": new})
+            operations.append({"op": "add", "path": where, "value": new})
         else:
-            _walk(old, new, f"{path}/{_escape(key)}", operations)
+            _walk(old, new, where, operations)
     if kept != len(before):
         operations += [
             {"op": "remove", "path": f"{path}/{_escape(key)}"} for key in before if key not in after
@@ -62,7 +63,8 @@ def _walk_list(
     if len(before) == len(after):
         changes: list[Operation] = []
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            _walk(old, new, f"{path}/{index}", changes)
+            if old is not new:
+                _walk(old, new, f"{path}/{index}", changes)
     else:
         changes = [_below(path, change) for change in _list_changes(before, after)]
     whole = {"op": "replace", "path": path, "value": after}
@@ -99,4 +101,6 @@ def _size(operations: list[Operation]) -> int:
 
 
 def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")  # in this order: "~1" has a tilde too
+    if "~" in key:
+        key = key.replace("~", "~0")  # first, since what stands for a slash has a tilde too
+    return key.replace("/", "~1") if "/" in key else key

@@ -28,7 +28,7 @@ def read(obj: Mapping[str, Any], path: Path) -> Any:
     """The value at ``path``, or ABSENT."""
     here: Any = obj
     for key in path:
-        if not isinstance(here, dict):
+        if type(here) is not dict:  # isinstance costs three times as much where it is not
             return ABSENT
         here = here.get(key, ABSENT)
     return here
@@ -54,7 +54,7 @@ def update(obj: Object, path: Path, changes: Mapping[str, Any]) -> Object:
     after: Object | None = None
     for key, value in changes.items():
         if not _same(here.get(key, ABSENT), value):
-            after = dict(here) if after is None else after
+            after = here.copy() if after is None else after
             if value is ABSENT:
                 del after[key]
             else:
@@ -65,14 +65,14 @@ def update(obj: Object, path: Path, changes: Mapping[str, Any]) -> Object:
 
 
 def _same(present: Any, value: Any) -> bool:
-    return present is value or (present == value and type(present) is type(value))
+    return present is value or (type(present) is type(value) and present == value)
 
 
 def _set(obj: Object, path: Path, value: Any) -> Object:
-    made = here = dict(obj)
+    made = here = obj.copy()
     for key in path[:-1]:
         child = here.get(key)
-        copy = dict(child) if isinstance(child, dict) else {}
+        copy: Object = child.copy() if isinstance(child, dict) else {}
         here[key] = copy
         here = copy
     here[path[-1]] = value

@@ -6,7 +6,7 @@ from webhook import names
 from webhook.objects.intent import Pin, read_intent
 from webhook.objects.raw import Object
 from webhook.projection.covered import Values, cover, uncover
-from webhook.projection.fields import Path, annotate, annotations
+from webhook.projection.fields import Path, annotations
 
 _HASH: Final[Path] = ("spec", "selector", names.POD_TEMPLATE_HASH)
 _SERVES: Final[Path] = ("spec", "selector", names.SERVES)
@@ -32,7 +32,7 @@ def users_service(new: Object, old: Object | None = None) -> Object:
 
 def project_pin(users: Object, pin: Pin | None) -> Object:
     """Show a pin on the user's Service, or, with None, the Service as it is."""
-    return annotate(cover(users, shown_by(pin)), {names.PIN: pin.text() if pin else None})
+    return cover(users, shown_by(pin), {names.PIN: pin.text() if pin else None})
 
 
 def projected_service(obj: Object) -> Object:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -15,6 +15,7 @@ from webhook.projection.fields import ABSENT, annotations, read, update
 
 _LABELS = ("metadata", "labels")
 _ANNOTATIONS = ("metadata", "annotations")
+_VERSION_LABEL = (*_LABELS, names.VERSION_LABEL)
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -23,6 +24,9 @@ class Keys(msgspec.Struct, frozen=True):
 
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+
+
+_NONE: Final = Keys()
 
 
 class Stable(msgspec.Struct, frozen=True):
@@ -35,7 +39,11 @@ class Stable(msgspec.Struct, frozen=True):
 
 def own_keys(template: Mapping[str, Any]) -> Keys:
     """Slipway's keys in ``template``."""
-    return Keys(labels=_ours(template, _LABELS), annotations=_ours(template, _ANNOTATIONS))
+    metadata = template.get("metadata")
+    if not isinstance(metadata, dict):
+        return _NONE
+    labels, annotations = _ours(metadata.get("labels")), _ours(metadata.get("annotations"))
+    return Keys(labels, annotations) if labels or annotations else _NONE
 
 
 def users_template(template: Object) -> Object:
@@ -49,6 +57,8 @@ def with_keys(users: Object, keys: Keys) -> Object:
 
 
 def _without(template: Object, keys: Keys) -> Object:
+    if not (keys.labels or keys.annotations):
+        return template
     template = update(template, _LABELS, dict.fromkeys(keys.labels, ABSENT))
     return update(template, _ANNOTATIONS, dict.fromkeys(keys.annotations, ABSENT))
 
@@ -71,7 +81,7 @@ def version_of(users: Object) -> str:
 
 
 def _version_of(users: Mapping[str, Any]) -> str:
-    labelled = read(users, (*_LABELS, names.VERSION_LABEL))
+    labelled = read(users, _VERSION_LABEL)
     if isinstance(labelled, str) and labelled:
         return labelled
     containers = read(users, ("spec", "containers"))
@@ -120,8 +130,7 @@ def _tag(image: str) -> str:
     return digest.partition(":")[2][:12] or "latest"
 
 
-def _ours(template: Mapping[str, Any], path: tuple[str, str]) -> dict[str, str]:
-    values = read(template, path)
+def _ours(values: Any) -> dict[str, str]:
     if not isinstance(values, dict):  # not Mapping: on the hot path its check is ten times slower
         return {}
     return {key: value for key, value in values.items() if key.startswith(names.PREFIX)}

@@ -11,6 +11,7 @@ from webhook.cluster.store import Store
 from webhook.objects.release import Phase
 from webhook.projection.deployment import hold_of
 from webhook.projection.fields import annotations
+from webhook.projection.template import stable_of
 from webhook.reconciler.queue import Key
 from webhook.traffic.httproute import split_of
 
@@ -83,12 +84,19 @@ def key_of_release(obj: Object) -> Key | None:
 
 
 def wants_engine(obj: Object) -> bool:
-    """Whether a Deployment carries a hold, or the rest of one, that somebody has to act on."""
+    """Whether a Deployment carries a hold, or the rest of one, that somebody has to act on.
+
+    One that was aborted rests, but at 0 replicas, from where the native controller would scale
+    up the newest ReplicaSet, and when the released version was asked for in the last moment.
+    """
     hold = hold_of(obj)
     if hold is None:
         return bool({names.ORIGINAL, names.HELD_BY} & annotations(obj).keys())
-    # Scaled up from 0, the native controller takes the newest ReplicaSet: see `begin`.
-    return not hold.aborted or (obj.get("spec") or {}).get("replicas") == 0
+    if not hold.aborted:
+        return True
+    stable, wanted = stable_of(obj), annotations(obj).get(names.REVISION)
+    scaled_to_0 = (obj.get("spec") or {}).get("replicas") == 0
+    return scaled_to_0 or (stable is not None and stable.revision == wanted)
 
 
 def unfinished(obj: Object) -> bool:

@@ -25,7 +25,7 @@ from webhook.reconciler.active import (
 from webhook.reconciler.counts import PhaseClock
 from webhook.reconciler.queue import Key, WorkQueue
 from webhook.reconciler.stranded import stranded
-from webhook.release.actions import Plan, subject_of
+from webhook.release.actions import LiftHold, Plan, SetHold, TakeUp, subject_of
 from webhook.release.observe import observe
 from webhook.release.observed import Observed
 from webhook.release.plan import plan
@@ -187,7 +187,11 @@ class Reconciler:
         roots = frozenset(root.name for root in seen.roots).union(
             *(route.roots for route in seen.routes)  # also of Services that were deleted
         )
+        key, based_on = (seen.deployment.namespace, seen.deployment.name), _wanted(deployment)
         for action in decided.actions:
+            current = self._store.table(DEPLOYMENTS).get(*key)
+            if current is not None and _wanted(current) != based_on:
+                return  # its user wrote it meanwhile: what follows was decided on something else
             log.info(
                 "action",
                 namespace=seen.deployment.namespace,
@@ -197,10 +201,9 @@ class Reconciler:
                 step=decided.step,
                 why=decided.reason,
             )
-            current = self._store.table(DEPLOYMENTS).get(
-                seen.deployment.namespace, seen.deployment.name
-            )
             await self._actuator.perform(current or deployment, roots, action)
+            if isinstance(action, SetHold | LiftHold | TakeUp):
+                based_on = _wanted(self._store.table(DEPLOYMENTS).get(*key) or deployment)
 
     async def _rest(self, key: Key, seen: Observed, decided: Plan, *, there: bool) -> None:
         if decided.wake_at is not None:
@@ -208,6 +211,11 @@ class Reconciler:
             self._queue.add_after(key, wait)
         if not there or (seen.release is None and not decided.wake_at):
             await self._active.end(key)
+
+
+def _wanted(deployment: Object) -> object:
+    """What changes when anybody but a controller writes a Deployment."""
+    return deployment["metadata"].get("uid"), deployment["metadata"].get("generation")
 
 
 async def follow_cluster(store: Store, kinds: tuple[Kind, ...], timeout: float) -> None:  # noqa: ASYNC109 the store raises it as its own error

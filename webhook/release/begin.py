@@ -38,14 +38,8 @@ def begin(seen: Observed) -> Plan:
         return Plan(actions=(TakeUp(seen.serving),), reason="a change waits for Slipway")
     if hold is None and not deployment.projected:
         return Plan(actions=(LiftHold(),), reason="what a lifted hold left is taken away")
-    if hold and hold.aborted and _retried(seen):
-        return Plan(actions=(SetHold("Gate"),), reason="the aborted version is tried again")
-    if hold and hold.aborted and not deployment.replicas and seen.younger:
-        gone = tuple(DeleteReplicaSet(name) for name in seen.younger)
-        return Plan(actions=gone, reason="scaled up again, the released version has to serve")
     if hold is None or hold.aborted:
-        actions = (*_leftovers(seen), *_labels(seen), *_forgotten(seen))
-        return Plan(actions=actions, reason="at rest")
+        return _wanted_at_rest(seen) or _at_rest(seen)
     if stable is None or seen.stable is None:
         return Plan(actions=(LiftHold(),), reason="no released version is left to protect")
     if deployment.revision == stable.revision and not (seen.leftovers or hold.new_pods):
@@ -61,6 +55,26 @@ def begin(seen: Observed) -> Plan:
         actions=(CreateRelease(name, snapshot(seen, seen.policy, seen.stable)),),
         reason=f"release {name} begins",
     )
+
+
+def _wanted_at_rest(seen: Observed) -> Plan | None:
+    """What somebody wants of an aborted version; None if it rests."""
+    deployment, stable = seen.deployment, seen.deployment.stable
+    if deployment.hold is None:
+        return None
+    if _retried(seen):
+        return Plan(actions=(SetHold("Gate"),), reason="the aborted version is tried again")
+    if stable and deployment.revision == stable.revision:
+        return Plan(actions=(LiftHold(),), reason="the released version was asked for again")
+    if not deployment.replicas and seen.younger:
+        gone = tuple(DeleteReplicaSet(name) for name in seen.younger)
+        return Plan(actions=gone, reason="scaled up again, the released version has to serve")
+    return None
+
+
+def _at_rest(seen: Observed) -> Plan:
+    actions = (*_leftovers(seen), *_labels(seen), *_forgotten(seen))
+    return Plan(actions=actions, reason="at rest")
 
 
 def _retried(seen: Observed) -> bool:
@@ -149,5 +163,7 @@ def _labels(seen: Observed) -> tuple[Action, ...]:
 
 def _forgotten(seen: Observed) -> tuple[Action, ...]:
     """Finished releases over the limit, oldest first."""
+    if seen.detaching:
+        return ()
     limit = seen.policy.spec.revision_history_limit if seen.policy else _DEFAULT_HISTORY
     return tuple(DeleteRelease(release.name) for release in reversed(seen.finished[limit:]))

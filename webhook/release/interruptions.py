@@ -91,10 +91,7 @@ def _by_scale(seen: Observed, status: ReleaseStatus) -> Interruption | None:
         return Interruption(Turn.PROMOTE, "NothingServes", why)
     if seen.deployment.replicas and (seen.stable.wanted or seen.stable.pods):
         return None
-    why = (
-        "the Deployment was scaled to 0 in mid-release; scaled up again, the released version "
-        "serves. kubectl rollout resume tries the new one again"
-    )
+    why = "the Deployment was scaled to 0 in mid-release"
     return Interruption(Turn.ABORT, "ScaledToZero", why)
 
 
@@ -126,7 +123,9 @@ def _by_result(at: At, status: ReleaseStatus) -> Interruption | None:
 def _by_person(release: Release) -> Interruption | None:
     if not release.spec.abort:
         return None
-    return Interruption(Turn.ABORT, "AbortRequested", "spec.abort was set on the Release")
+    who = next((d.user for d in reversed(release.decisions) if d.field == "abort"), "")
+    by = f" by {who}" if who else ""
+    return Interruption(Turn.ABORT, "AbortRequested", f"spec.abort was set{by}")
 
 
 def _by_pods(seen: Observed, status: ReleaseStatus) -> Interruption | None:

@@ -43,6 +43,8 @@ def services_of(raw: Raw, view: DeploymentView) -> tuple[tuple[Root, ...], tuple
                 root = str(annotations(service).get(names.ROOT_SERVICE, ""))
                 canaries.append(CanaryView(name, root, hash_, ready))
             continue
+        if service["spec"].get("type") == "ExternalName":
+            continue  # a name for something else, whatever it selects
         selector = read(users_service(service), ("spec", "selector"))
         if isinstance(selector, dict) and selector and selects(selector, view.pod_labels):
             pin = pin_of(service)

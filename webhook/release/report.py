@@ -24,6 +24,8 @@ def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
     ready = len(at.seen.canary.ready) if at.seen.canary else 0
     if ready > status.ready_canary and status.stage == "scale":
         status = replace(status, scaling_since=at.now)
+    if status.phase is Phase.ABORTED and not at.release.status.phase.finished:
+        status = replace(status, message=status.message + _what_now(at))
     if status.outcome is None:
         reason, message = _REASONS[status.phase], _sentence(at, status, why)
         status = replace(status, reason=reason, message=message)
@@ -39,6 +41,15 @@ def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
         _condition(status, "Progressing", _progressing(status), at.now),
     )
     return replace(status, conditions=conditions)
+
+
+def _what_now(at: At) -> str:
+    """The question at 3 a.m."""
+    spec = at.release.spec
+    return (
+        f"; {spec.stable.version} serves. kubectl rollout resume tries {spec.version} again, "
+        f"applying {spec.stable.version} again ends it"
+    )
 
 
 def _notes(at: At) -> tuple[str, ...]:
@@ -67,7 +78,9 @@ def _sentence(at: At, status: ReleaseStatus, why: str) -> str:
     spec = at.release.spec
     if status.phase is Phase.SUCCEEDED:
         return f"{spec.version} serves all traffic"
-    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}"
+    paused = at.seen.deployment.paused_by_user and "paused by its user" not in why
+    note = " (the Deployment is paused by its user)" if paused else ""
+    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}{note}"
 
 
 def _released(status: ReleaseStatus) -> str:

@@ -131,6 +131,12 @@ def test_a_service_without_a_selector_is_left_alone_in_mid_release() -> None:
     assert server.stored == external
 
 
+def test_an_alias_is_left_alone_in_mid_release_whatever_it_selects() -> None:
+    """Kubernetes gives an ExternalName no endpoints; a selector that it has means nothing."""
+    alias = service(type="ExternalName", externalName="shop.example", selector={"app": "web"})
+    assert Server(FakeWorld(running=(RUNNING,))).create(alias).stored == alias
+
+
 # HTTPRoutes
 
 
