@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from tests.simulation import rollout
 from tests.simulation.api_server import ApiServer, owners
+from tests.simulation.capacity import Capacity
 from tests.simulation.clock import Clock
 from tests.simulation.dataplane import DataPlane, Proxy
 from tests.simulation.deployments import HASH, is_ready
@@ -26,6 +27,7 @@ from tests.simulation.reading import (
 from tests.simulation.slices import selects
 from webhook import names
 from webhook.cluster.kinds import (
+    CLUSTERRELEASEPOLICIES,
     DEPLOYMENTS,
     HTTPROUTES,
     INGRESSES,
@@ -37,7 +39,8 @@ from webhook.cluster.kinds import (
 from webhook.objects.duration import parse_duration
 from webhook.projection.template import revision_of, stable_of, users_template
 
-SHAKEN = 20_000
+_KNOWN_AFTER = 10_000
+"""Milliseconds after which the webhook knows of a policy that was changed."""
 
 
 class Broken(AssertionError):
@@ -62,6 +65,9 @@ class Rules:
         self._alive: set[tuple[str, str]] = set()
         self._guarded = False
         self._taken_back: set[str] = set()
+        self._policy_since = 0
+        self.webhook_out = False
+        Capacity(api, excuses, self._fail)
         api.subscribe(self._changed)
 
     def _fail(self, rule: str, what: str) -> None:
@@ -74,7 +80,9 @@ class Rules:
     # What is written
 
     def _changed(self, kind: Kind, type_: str, obj: Object, old: Object | None) -> None:
-        if kind is RELEASES:
+        if kind is CLUSTERRELEASEPOLICIES:
+            self._policy_since = self._clock.now
+        elif kind is RELEASES:
             self._release(type_, obj, old)
         elif kind is DEPLOYMENTS:
             self._deployment(type_, obj, old)
@@ -117,8 +125,16 @@ class Rules:
         changed = old is not None and obj["spec"]["template"] != old["spec"]["template"]
         if changed and not held and not was_held and not waits:
             self._guarded = False  # no policy is for it
+            self._passes(obj, old or obj)
         if not held and not waits:
             self._free_hashes.add(self._hash_of(obj["spec"]["template"]))
+
+    def _passes(self, obj: Object, old: Object) -> None:
+        """A new template passes unguarded only where nothing can guard it."""
+        known = self._clock.now - self._policy_since > _KNOWN_AFTER
+        replicas = [o["spec"]["replicas"] for o in (obj, old)]
+        if known and wanted_policy(self._api) and 0 not in replicas and not self.webhook_out:
+            self._fail("rule 1", "a new template is not held, though a policy is for it")
 
     def _lifted(self, obj: Object, old: Object) -> None:
         """A hold goes only for a reason."""
