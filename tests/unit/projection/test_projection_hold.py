@@ -253,3 +253,16 @@ def test_an_aborted_deployment_that_slipway_leaves_stays_paused(webhook: str) ->
     for key in (names.ORIGINAL, names.STABLE, names.HOLD):
         assert note(left, key) is None
     assert read(left, ("metadata", "labels", names.TRACK)) is ABSENT
+
+
+def test_slipways_own_write_of_a_template_is_not_paused_by_the_admission_policy() -> None:
+    """It repairs what a write without webhook left; the policy in the API server can't tell."""
+    server = Server().create(deployment())
+    server.stored = write(
+        server.stored, ("spec", "template", "spec", "containers"), [{"name": "web", "image": "x:1"}]
+    )
+    wanted = write(server.stored, ("spec", "template"), deployment()["spec"]["template"])
+    marked = annotate(write(wanted, ("spec", "paused"), True), {names.HELD_BY: "admission-policy"})
+    server.put(marked, username=SLIPWAY, field_manager=names.FIELD_MANAGER)
+    assert note(server.stored, names.HELD_BY) is None
+    assert read(server.stored, ("spec", "paused")) is ABSENT
