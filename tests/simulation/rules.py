@@ -224,7 +224,7 @@ class Rules:
 
     def moved(self, proxy: Proxy) -> None:
         """A proxy has applied something."""
-        now = frozenset(proxy.pods())
+        now = frozenset(proxy.pods(self.excuses.shared))
         before = self._served.get(proxy.name, frozenset())
         self._served[proxy.name] = now
         for uid in before - now:
@@ -242,9 +242,6 @@ class Rules:
     def _may_serve(self, proxy: Proxy, uid: str) -> None:
         pod = self._api.by_uid(uid)
         if pod is None or not self._guarded or self._is_free(pod):
-            return
-        through = {t.service for t in proxy.targets if uid in proxy.slices.get(t.service, ())}
-        if through <= self.excuses.shared:
             return
         name = pod["metadata"]["name"]
         self._fail("rule 1", f"{name} gets traffic from {proxy.name} before a step grants it")
@@ -287,21 +284,9 @@ class Rules:
             return
         uid = meta["uid"]
         served = any(uid in uids for uids in self._served.values())
-        if served and self._only_shared(uid):
-            return
         quiet = 0 if served else self._clock.now - self._last.get(uid, -(10**9))
         if quiet < self._drain() and not served_never(self._last, uid, served):
             self._fail("rule 3", f"{meta['name']} ends {quiet} ms after its last request")
-
-    def _only_shared(self, uid: str) -> bool:
-        plane = self.plane
-        services = {
-            name
-            for proxy in (plane.proxies if plane else ())
-            for name, uids in proxy.slices.items()
-            if uid in uids and any(t.service == name and t.weight for t in proxy.targets)
-        }
-        return services <= self.excuses.shared
 
     def _drain(self) -> int:
         """That of the newest release, in milliseconds."""
