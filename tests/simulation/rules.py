@@ -166,6 +166,8 @@ class Rules:
         shares, before = shares_in(obj), shares_in(old)
         if old is None and obj["kind"] == "HTTPRoute":
             return  # one that comes back carries what the webhook's cache knew
+        if any(self._api.by_uid(uid) is None for uid in owners(obj)):
+            return  # its Deployment is gone, and so will it be
         for root, weight in shares.items():
             if weight <= before.get(root, 0):
                 continue
