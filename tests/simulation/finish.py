@@ -38,7 +38,7 @@ def _decide(world: World, release: Object) -> bool:
     if lacking:
         return _set(world, release, results=lacking)
     approve = status.get("step", 0) + 1
-    if spec.get("approve", 0) < approve:
+    if spec.get("approve", 0) < approve <= status.get("steps", 0):
         return _set(world, release, approve=approve)
     return False
 

@@ -124,9 +124,18 @@ def _changed(
 ) -> Decision:
     if hold is not None:
         return _superseded(users, hold, request, policy, now)
+    if names.HELD_BY in annotations(old):
+        return _waiting(users, request, policy, now)
     if policy is None:
         return _unguarded(users, request)
     return _started(users, old, request, policy, now)
+
+
+def _waiting(users: Object, request: Request, policy: Policy | None, now: datetime) -> Decision:
+    """What was stored without webhook never ran: only the reconciler can tell what serves."""
+    users = _injected(users, keys_for(read(users, _TEMPLATE)), request, policy, now)
+    what = f"slipway: {request.namespace}/{request.name} is paused until Slipway takes it up"
+    return Decision(users, None, warnings=(what,), audit={"decision": "waits"})
 
 
 def _started(
