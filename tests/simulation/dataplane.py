@@ -37,11 +37,11 @@ class Proxy:
     waiting: dict[tuple[str, str], int] = field(default_factory=dict)
     """How many changes of an object are on the way."""
 
-    def pods(self) -> set[str]:
-        """Uids of the pods that a request may reach through this proxy."""
+    def pods(self, besides: set[str]) -> set[str]:
+        """Uids of the pods that a request may reach through this proxy, not by some Services."""
         out: set[str] = set()
         for target in self.targets:
-            if target.weight:
+            if target.weight and target.service not in besides:
                 out |= self.slices.get(target.service, frozenset())
         return out
 

@@ -52,6 +52,11 @@ class Excuses:
         """A new rollout is held: nothing of it has been lost yet."""
         self.lossy.clear()
 
+    @property
+    def all_gone(self) -> bool:
+        """Whether a user has just taken everything away."""
+        return self._clock.now < self._all_until
+
     def shaken(self, service: str) -> bool:
         """Whether a user has just changed the Service."""
         return self._clock.now < max(self._shaken.get(service, -1), self._all_until)

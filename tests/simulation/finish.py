@@ -38,7 +38,8 @@ def _decide(world: World, release: Object) -> bool:
     if lacking:
         return _set(world, release, results=lacking)
     approve = status.get("step", 0) + 1
-    if spec.get("approve", 0) < approve:
+    last = status.get("steps", 0) + ("blueGreen" in spec["strategy"])  # the analysis after it
+    if spec.get("approve", 0) < approve <= last:
         return _set(world, release, approve=approve)
     return False
 
@@ -52,14 +53,12 @@ def _results(spec: Object, status: Object) -> list[Object]:
         for template in (step.get("analysis") or {}).get("templates") or ():
             _succeed(known, template["templateName"], index)
     blue_green = spec["strategy"].get("blueGreen") or {}
-    for when, name in (
-        ("prePromotionAnalysis", "pre-promotion"),
-        ("postPromotionAnalysis", "post-promotion"),
-    ):
-        if blue_green.get(when):
-            _succeed(known, name, status.get("step", 0))
-            for template in blue_green[when]["templates"]:
-                _succeed(known, template["templateName"], status.get("step", 0))
+    after = status.get("stage") == "keep"
+    asked = blue_green.get("postPromotionAnalysis" if after else "prePromotionAnalysis")
+    if asked:
+        index = status.get("steps", 0) if after else status.get("step", 0)
+        for template in asked["templates"]:
+            _succeed(known, template["templateName"], index)
     return list(known.values()) if known != before else []
 
 

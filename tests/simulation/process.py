@@ -24,7 +24,7 @@ from webhook.cluster.store import Store
 from webhook.cluster.table import Change
 from webhook.reconciler.active import calls_for_engine, in_flight, key_of_release, wants_engine
 from webhook.reconciler.stranded import stranded
-from webhook.release.actions import Plan
+from webhook.release.actions import LiftHold, Plan, SetHold, TakeUp
 from webhook.release.observe import observe
 from webhook.release.observed import Observed
 from webhook.release.plan import plan
@@ -220,9 +220,14 @@ class Process:
         roots = frozenset(root.name for root in seen.roots).union(
             *(route.roots for route in seen.routes)
         )
+        based_on = _wanted(deployment)
         for action in decided.actions:
             current = self._store.table(DEPLOYMENTS).get(*key)
+            if current is not None and _wanted(current) != based_on:
+                return  # its user wrote it meanwhile
             await self._actuator.perform(current or deployment, roots, action)
+            if isinstance(action, SetHold | LiftHold | TakeUp):
+                based_on = _wanted(self._store.table(DEPLOYMENTS).get(*key) or deployment)
 
     async def _follow(self, key: Key) -> None:
         if key in self._active:
@@ -251,3 +256,7 @@ class Process:
             self._last[key] = found
             return found, True
         return self._last.get(key), False
+
+
+def _wanted(deployment: Object) -> object:
+    return deployment["metadata"]["uid"], deployment["metadata"]["generation"]

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from tests.simulation import rollout
 from tests.simulation.api_server import ApiServer, owners
+from tests.simulation.capacity import Capacity
 from tests.simulation.clock import Clock
 from tests.simulation.dataplane import DataPlane, Proxy
 from tests.simulation.deployments import HASH, is_ready
@@ -26,6 +27,7 @@ from tests.simulation.reading import (
 from tests.simulation.slices import selects
 from webhook import names
 from webhook.cluster.kinds import (
+    CLUSTERRELEASEPOLICIES,
     DEPLOYMENTS,
     HTTPROUTES,
     INGRESSES,
@@ -37,7 +39,8 @@ from webhook.cluster.kinds import (
 from webhook.objects.duration import parse_duration
 from webhook.projection.template import revision_of, stable_of, users_template
 
-SHAKEN = 20_000
+_KNOWN_AFTER = 10_000
+"""Milliseconds after which the webhook knows of a policy that was changed."""
 
 
 class Broken(AssertionError):
@@ -62,6 +65,9 @@ class Rules:
         self._alive: set[tuple[str, str]] = set()
         self._guarded = False
         self._taken_back: set[str] = set()
+        self._policy_since = 0
+        self.webhook_out = False
+        Capacity(api, excuses, self._fail)
         api.subscribe(self._changed)
 
     def _fail(self, rule: str, what: str) -> None:
@@ -74,7 +80,9 @@ class Rules:
     # What is written
 
     def _changed(self, kind: Kind, type_: str, obj: Object, old: Object | None) -> None:
-        if kind is RELEASES:
+        if kind is CLUSTERRELEASEPOLICIES:
+            self._policy_since = self._clock.now
+        elif kind is RELEASES:
             self._release(type_, obj, old)
         elif kind is DEPLOYMENTS:
             self._deployment(type_, obj, old)
@@ -99,26 +107,42 @@ class Rules:
                 self._fail("rule 4", f"{obj['metadata']['name']} asks for more after it went back")
         if status.get("granted") or weight:
             self._free_revisions.add(revision)
+            self._free_shown(revision)
         if status.get("finishedAt") and not before.get("finishedAt"):
             self._free_revisions.discard(revision)
+
+    def _free_shown(self, revision: str) -> None:
+        """A template that passed without webhook does not name its revision."""
+        deployment = self._api.find(DEPLOYMENTS, "shop", "web")
+        template = deployment["spec"]["template"] if deployment else {}
+        if template and revision_of(users_template(template)) == revision:
+            self._free_hashes.add(self._hash_of(template))
 
     def _deployment(self, type_: str, obj: Object, old: Object | None) -> None:
         if type_ == "DELETED":
             self._guarded = False
             return
         held, was_held = hold_text(obj), hold_text(old)
-        if held and not was_held and old is not None:
+        waits, waited = _waits(obj), old is not None and _waits(old)
+        if old is not None and (held or waits) and not (was_held or waited):
             self._free_hashes = {self._hash_of(old["spec"]["template"])}
             self._guarded = True
             self.excuses.begin()
         if was_held and not held:
             self._lifted(obj, old or obj)
-        waits = names.HELD_BY in (obj["metadata"].get("annotations") or {})
         changed = old is not None and obj["spec"]["template"] != old["spec"]["template"]
-        if changed and not held and not was_held and not waits:
+        if changed and not (held or was_held or waits):
             self._guarded = False  # no policy is for it
+            self._passes(obj, old or obj)
         if not held and not waits:
             self._free_hashes.add(self._hash_of(obj["spec"]["template"]))
+
+    def _passes(self, obj: Object, old: Object) -> None:
+        """A new template passes unguarded only where nothing can guard it."""
+        known = self._clock.now - self._policy_since > _KNOWN_AFTER
+        replicas = [o["spec"]["replicas"] for o in (obj, old)]
+        if known and wanted_policy(self._api) and 0 not in replicas and not self.webhook_out:
+            self._fail("rule 1", "a new template is not held, though a policy is for it")
 
     def _lifted(self, obj: Object, old: Object) -> None:
         """A hold goes only for a reason."""
@@ -126,6 +150,7 @@ class Rules:
         stable = stable_of(old)
         wanted = revision_of(users_template(obj["spec"]["template"]))
         if running is not None and status_of(running).get("hold") == "":
+            self._guarded = not self.excuses.all_gone  # nothing served, so nothing is protected
             return
         if stable is not None and wanted == stable.revision:
             return
@@ -149,6 +174,8 @@ class Rules:
         shares, before = shares_in(obj), shares_in(old)
         if old is None and obj["kind"] == "HTTPRoute":
             return  # one that comes back carries what the webhook's cache knew
+        if any(self._api.by_uid(uid) is None for uid in owners(obj)):
+            return  # its Deployment is gone, and so will it be
         for root, weight in shares.items():
             if weight <= before.get(root, 0):
                 continue
@@ -207,7 +234,7 @@ class Rules:
 
     def moved(self, proxy: Proxy) -> None:
         """A proxy has applied something."""
-        now = frozenset(proxy.pods())
+        now = frozenset(proxy.pods(self.excuses.shared))
         before = self._served.get(proxy.name, frozenset())
         self._served[proxy.name] = now
         for uid in before - now:
@@ -225,9 +252,6 @@ class Rules:
     def _may_serve(self, proxy: Proxy, uid: str) -> None:
         pod = self._api.by_uid(uid)
         if pod is None or not self._guarded or self._is_free(pod):
-            return
-        through = {t.service for t in proxy.targets if uid in proxy.slices.get(t.service, ())}
-        if through <= self.excuses.shared:
             return
         name = pod["metadata"]["name"]
         self._fail("rule 1", f"{name} gets traffic from {proxy.name} before a step grants it")
@@ -266,25 +290,19 @@ class Rules:
             return
         if not self._guarded or not is_ready(pod) or self.excuses.deleted:
             return
-        if self.excuses.resized:
+        if self.excuses.resized or self._is_surplus(pod):
             return
         uid = meta["uid"]
         served = any(uid in uids for uids in self._served.values())
-        if served and self._only_shared(uid):
-            return
         quiet = 0 if served else self._clock.now - self._last.get(uid, -(10**9))
         if quiet < self._drain() and not served_never(self._last, uid, served):
             self._fail("rule 3", f"{meta['name']} ends {quiet} ms after its last request")
 
-    def _only_shared(self, uid: str) -> bool:
-        plane = self.plane
-        services = {
-            name
-            for proxy in (plane.proxies if plane else ())
-            for name, uids in proxy.slices.items()
-            if uid in uids and any(t.service == name and t.weight for t in proxy.targets)
-        }
-        return services <= self.excuses.shared
+    def _is_surplus(self, pod: Object) -> bool:
+        """Its side still has as many pods as the user wants: it was scaled down."""
+        rs = self._api.by_uid(owners(pod)[0])
+        found = self._api.find(DEPLOYMENTS, "shop", "web")
+        return bool(rs and found and 0 < found["spec"]["replicas"] <= rollout.size(rs))
 
     def _drain(self) -> int:
         """That of the newest release, in milliseconds."""
@@ -294,6 +312,11 @@ class Rules:
         newest = max(releases, key=lambda r: int(r["metadata"]["resourceVersion"]))
         drain = parse_duration(newest["spec"]["traffic"]["drain"])
         return int(drain / timedelta(milliseconds=1))
+
+
+def _waits(deployment: Object) -> bool:
+    """The admission policy has paused it, and nobody has taken that up."""
+    return names.HELD_BY in (deployment["metadata"].get("annotations") or {})
 
 
 def served_never(last: dict[str, int], uid: str, served: bool) -> bool:

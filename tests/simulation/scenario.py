@@ -74,6 +74,8 @@ class Scenario:
     slow: tuple[tuple[str, int], ...] = ()
     """Kinds whose watches may be so many milliseconds late."""
     admission_policy: bool = False
+    features: bool = True
+    """Whether the Gateway is known to be able to do all that a step can ask for."""
     everything: bool = True
     """Strategies beyond ``setWeight`` and ``pause`` as well."""
 
@@ -96,6 +98,7 @@ def scenario(seed: int, *, everything: bool = True) -> Scenario:
         faults=_faults(dice),
         slow=tuple((kind, dice.choice((500, 3000))) for kind in KINDS if dice.random() < 0.12),
         admission_policy=dice.random() < 0.5,
+        features=dice.random() < 0.8,
         everything=everything,
     )
 

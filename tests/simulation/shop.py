@@ -116,6 +116,39 @@ def ingress_class() -> Object:
     }
 
 
+FEATURES = (
+    "HTTPRouteRequestMirror",
+    "HTTPRouteRequestPercentageMirror",
+    "HTTPRouteRequestMultipleMirrors",
+    "HTTPRouteMethodMatching",
+    "HTTPRouteResponseHeaderModification",
+    "HTTPRouteBackendRequestHeaderModification",
+)
+
+
+def gateway_class() -> Object:
+    """One that says that it can do everything."""
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": "proxy"},
+        "spec": {"controllerName": "example.com/proxy"},
+        "status": {"supportedFeatures": [{"name": name} for name in FEATURES]},
+    }
+
+
+def gateway() -> Object:
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "gateway", "namespace": NAMESPACE},
+        "spec": {
+            "gatewayClassName": "proxy",
+            "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}],
+        },
+    }
+
+
 def stranger() -> Object:
     """Another workload's pod, which the Service ``all`` selects as well."""
     return {

@@ -28,6 +28,8 @@ from tests.simulation.webhook import Webhook
 from webhook.cluster.errors import Call
 from webhook.cluster.kinds import (
     DEPLOYMENTS,
+    GATEWAYCLASSES,
+    GATEWAYS,
     HTTPROUTES,
     INGRESSCLASSES,
     INGRESSES,
@@ -91,6 +93,9 @@ class World:
         scenario, users = self.scenario, self.users
         self.api.create(NAMESPACES, shop.namespace(), ALICE)
         self.api.create(INGRESSCLASSES, shop.ingress_class(), ALICE)
+        if scenario.features:
+            self.api.create(GATEWAYCLASSES, shop.gateway_class(), ALICE)
+            self.api.create(GATEWAYS, shop.gateway(), ALICE)
         self.webhook.connect(self.api, 40)
         users.set_policy(scenario.policy)
         services, routes = shop.SHAPES[scenario.shape]

@@ -78,7 +78,7 @@ def _created(request: Request, world: World, now: datetime) -> Decision:
 
 def _own(request: Request, old: Object, world: World, now: datetime) -> Decision:
     """The reconciler decides; other contents of the config are another template."""
-    users = users_deployment(request.object, old)
+    users = _policys_pause(users_deployment(request.object, old), old, stays=False)
     hold, template = hold_of(request.object), read(users, _TEMPLATE)
     decided = snapshots_of(users)
     policy = world.policy_for(request.namespace, users) if decided else None
@@ -124,9 +124,18 @@ def _changed(
 ) -> Decision:
     if hold is not None:
         return _superseded(users, hold, request, policy, now)
+    if names.HELD_BY in annotations(old):
+        return _waiting(users, request, policy, now)
     if policy is None:
         return _unguarded(users, request)
     return _started(users, old, request, policy, now)
+
+
+def _waiting(users: Object, request: Request, policy: Policy | None, now: datetime) -> Decision:
+    """What was stored without webhook never ran: only the reconciler can tell what serves."""
+    users = _injected(users, keys_for(read(users, _TEMPLATE)), request, policy, now)
+    what = f"slipway: {request.namespace}/{request.name} is paused until Slipway takes it up"
+    return Decision(users, None, warnings=(what,), audit={"decision": "waits"})
 
 
 def _started(
@@ -255,12 +264,14 @@ def _injected(
     return annotate(users, facts)
 
 
-def _policys_pause(users: Object, old: Object) -> Object:
+def _policys_pause(users: Object, old: Object, *, stays: bool = True) -> Object:
     """A pause that the MutatingAdmissionPolicy set in this write is not the user's.
 
-    One that it set while no webhook ran stays, until the reconciler takes the release up.
+    One that it set while no webhook ran ``stays``, until the reconciler takes the release up.
     """
     if names.HELD_BY in annotations(old):
+        if not stays:
+            return users
         users = annotate(users, {names.HELD_BY: annotations(old)[names.HELD_BY]})
         return write(users, ("spec", "paused"), True)
     if names.HELD_BY not in annotations(users):

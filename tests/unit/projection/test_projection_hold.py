@@ -253,3 +253,31 @@ def test_an_aborted_deployment_that_slipway_leaves_stays_paused(webhook: str) ->
     for key in (names.ORIGINAL, names.STABLE, names.HOLD):
         assert note(left, key) is None
     assert read(left, ("metadata", "labels", names.TRACK)) is ABSENT
+
+
+def test_slipways_own_write_of_a_template_is_not_paused_by_the_admission_policy() -> None:
+    """It repairs what a write without webhook left; the policy in the API server can't tell."""
+    server = Server().create(deployment())
+    server.stored = write(
+        server.stored, ("spec", "template", "spec", "containers"), [{"name": "web", "image": "x:1"}]
+    )
+    wanted = write(server.stored, ("spec", "template"), deployment()["spec"]["template"])
+    marked = annotate(write(wanted, ("spec", "paused"), True), {names.HELD_BY: "admission-policy"})
+    server.put(marked, username=SLIPWAY, field_manager=names.FIELD_MANAGER)
+    assert note(server.stored, names.HELD_BY) is None
+    assert read(server.stored, ("spec", "paused")) is ABSENT
+
+
+def test_a_change_on_top_of_one_that_no_webhook_saw_waits_with_it() -> None:
+    """The template between the two never ran, so it is nothing to return to."""
+    server = Server().create(deployment())
+    unseen = write(server.stored, ("spec", "template"), deployment("web:v2")["spec"]["template"])
+    server.stored = annotate(
+        write(unseen, ("spec", "paused"), True), {names.HELD_BY: "admission-policy"}
+    )
+    server.put(deployment("web:v3"))
+    assert note(server.stored, names.HOLD) is None
+    assert note(server.stored, names.STABLE) is None
+    assert note(server.stored, names.HELD_BY) == "admission-policy"
+    assert read(server.stored, ("spec", "paused")) is True
+    assert note(server.stored, names.VERSION) == "v3"
