@@ -108,6 +108,39 @@ def test_what_was_written_is_read_back_and_goes_without_a_trace(
     assert cluster.routes == {"web": users}
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    narrow_routes(),
+    st.lists(st.tuples(st.sampled_from(["web", "api"]), whole_shares(), st.booleans()), max_size=6),
+)
+def test_two_deployments_behind_one_route_do_not_disturb_each_other(
+    users: Object, turns: list[tuple[str, dict[str, Share], bool]]
+) -> None:
+    """Each writes its own share whenever it likes, and the route ends as its user wants it."""
+    cluster = Cluster(users)
+    wanted: dict[str, Share] = {}
+    for root, drawn, ends in [*turns, ("web", {}, True), ("api", {}, True)]:
+        mine = {} if ends or root not in drawn else {root: drawn[root]}
+        wanted = {key: share for key, share in wanted.items() if key != root} | mine
+        cluster.write(mine, Target(OWNER, NAMESPACE, frozenset({root}), 1))
+        assert cluster.shares == wanted
+    assert cluster.routes == {"web": users}
+
+
+def test_one_deployment_behind_several_routes_splits_each_by_itself() -> None:
+    """What one of them can't do is no matter of the other's."""
+    cluster = Cluster(route([backend()]), route([backend(), backend("legacy")], name="old"))
+    found = ROUTER.finds(cluster.objects, NAMESPACE, frozenset({"web"}))
+    assert [f.object["metadata"]["name"] for f in found] == ["web", "old"]
+    for each in found:
+        cluster.write({"web": PREVIEWED}, name=each.object["metadata"]["name"])
+    assert len(cluster.routes) == 4
+    assert cluster.strays == []
+    cluster.write({}, name="old")
+    assert cluster.shares == {"web": PREVIEWED}
+    assert len(cluster.routes) == 3
+
+
 # What a Gateway can do
 
 NEEDS = {

@@ -269,3 +269,34 @@ def test_every_ingress_that_uses_the_service_is_named_as_affected() -> None:
     cluster.write(primary, {"web": PREVIEWED})
     affected = ROUTER.affected(cluster.objects, primary, NAMESPACE, frozenset({"web"}))
     assert affected == ("shop.example/", "shop.example/old (Ingress old)")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["web", "api"]), whole_shares(), st.booleans()), max_size=6)
+)
+def test_two_deployments_behind_one_ingress_do_not_disturb_each_other(
+    turns: list[tuple[str, dict[str, Share], bool]],
+) -> None:
+    """Each writes its own canary Ingress whenever it likes; in the end there is none."""
+    primary = ingress(("/", "web"), ("/api", "api"))
+    cluster = Cluster(primary)
+    wanted: dict[str, Share] = {}
+    for root, drawn, ends in [*turns, ("web", {}, True), ("api", {}, True)]:
+        mine = {} if ends or root not in drawn else {root: drawn[root]}
+        wanted = {key: made for key, made in wanted.items() if key != root} | mine
+        cluster.write(primary, mine, Target(OWNER, NAMESPACE, frozenset({root}), 1))
+        assert cluster.shares(primary) == wanted
+    assert cluster.ours == {}
+
+
+def test_one_service_behind_several_ingresses_has_a_canary_beside_each() -> None:
+    """Deleting one leaves the other's in place, and only the first a stray."""
+    first, second = ingress(("/", "web")), ingress(("/old", "web"), name="old")
+    cluster = Cluster(first, second)
+    for primary in (first, second):
+        cluster.write(primary, {"web": share(header(exact="1"))})
+    assert sorted(cluster.ours) == ["old.web-canary", "web.web-canary"]
+    cluster.users = [second]
+    assert cluster.strays() == ["web.web-canary"]
+    assert cluster.shares(second) == {"web": share(header(exact="1"))}
