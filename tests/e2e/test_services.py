@@ -76,7 +76,7 @@ def test_a_service_deleted_in_mid_release_leaves_nothing_split(
 def test_a_route_deleted_in_mid_release_leaves_no_canary_behind(
     scene: Callable[..., Scene], kind: str
 ) -> None:
-    """With no route to split, the release ends by pods; the canary Service goes."""
+    """With no route to split, the Service moves at the promotion; canary objects go."""
     shop = scene(kind, steps=HALF)
     shop.until_half("v2")
     shop.probe.stop()  # that is what was asked for
