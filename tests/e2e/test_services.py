@@ -144,6 +144,28 @@ def test_a_route_that_is_new_in_mid_release_carries_the_split(
     shop.assert_left_as(*shop.manifests("v2"), new)
 
 
+def test_a_selector_that_grows_with_the_pods_labels_never_leaves_its_service_empty(
+    scene: Callable[..., Scene],
+) -> None:
+    """A label new on the pods and in the selector, as chart upgrades bring it: v1 serves on.
+
+    Until the old pods have the label, too, the Service selects none of them; natively that lasts
+    until the first new pod is ready.
+    """
+    shop = scene("httproute", steps=HALF)
+    known = time.time()
+    shop.app = shop.app.having(labels={"tier": "front"})
+    changed = service(shop, "web", selector={"app": "web", "tier": "front"})
+    shop.lab.apply([shop.app.deployment("v2"), changed])
+    shop.wait_for("v2", "Waiting")
+    since = shop.wait_quiet()
+    assert shop.endpoints("web") == {"v1"}
+    shop.finish("v2")
+    shop.end(since=since, until=known)
+    assert shop.endpoints("web") == {"v2"}
+    shop.assert_left_as(shop.app.deployment("v2"), changed, shop.route)
+
+
 # Several, and shared
 
 
