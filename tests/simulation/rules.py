@@ -139,6 +139,8 @@ class Rules:
 
     def _passes(self, obj: Object, old: Object) -> None:
         """A new template passes unguarded only where nothing can guard it."""
+        if self._hash_of(obj["spec"]["template"]) in self._free_hashes:
+            return  # the released one, given back late
         known = self._clock.now - self._policy_since > _KNOWN_AFTER
         replicas = [o["spec"]["replicas"] for o in (obj, old)]
         if known and wanted_policy(self._api) and 0 not in replicas and not self.webhook_out:
