@@ -6,7 +6,7 @@ SEEDS := 2000
 FIRST := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install binaries lock lint types unit simulate e2e test demo bench clean
+.PHONY: help install binaries lock lint types unit simulate scenes e2e test demo bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,10 +41,13 @@ unit: binaries ## The fast tests: pure parts, server, client
 simulate: install ## Simulate releases: SEEDS=2000 scenarios from FIRST=0 on
 	$(PY) -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
-e2e: binaries ## The tests on a real cluster
+scenes: binaries ## The tests on a real cluster, with short waits
 	$(PYTEST) -n 2 --dist loadscope -m e2e
 
-test: lint types unit e2e ## Everything that has to pass
+e2e: binaries ## The same at production defaults; takes several times as long
+	SLIPWAY_E2E_PACE=production $(PYTEST) -n 2 --dist loadscope tests/e2e
+
+test: lint types unit scenes ## Everything that has to pass
 
 demo: binaries ## Two releases on a real cluster, live
 	$(PY) -m lab.demo

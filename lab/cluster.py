@@ -50,6 +50,8 @@ class Lab:
         self.api = Api(self.network.connect, self.pki.ca, self.pki.admin_token)
         self.seconds: dict[str, float] = {}
         """How long after the beginning each part was ready."""
+        self.patience: float = 1
+        """Deadlines of `wait` are longer by this factor."""
         self._numbers = count(1)
         self.kubelet: Process
         self.traefik: Process
@@ -264,7 +266,7 @@ class Lab:
         self, condition: Callable[[], T | Literal[False] | None], timeout: float, what: str
     ) -> T:
         """Return the first truthy ``condition()``; WaitTimeoutError with ``what`` after it."""
-        return poll_until(condition, timeout, what)
+        return poll_until(condition, timeout * self.patience, what)
 
     # Pods -----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from lab.api import Object
 from lab.cluster import Lab
 from lab.slipway import Slipway
 from tests.e2e.app import App
+from tests.e2e.pace import PATIENCE, THROTTLE, TRAFFIC
 from tests.e2e.scene import Scene, answers
 
 PROGRAM = str(Path(sys.executable).with_name("slipway"))
@@ -25,15 +26,15 @@ HALF: tuple[dict[str, Any], ...] = ({"setWeight": 50}, {"pause": {}})
 """Half of the traffic, then a person decides: all the time that a test needs in between."""
 POLICY = {
     "strategy": {"canary": {"steps": STEPS}},
-    # Settle is well over the 100 ms for which the lab's Traefik gathers changes.
-    "traffic": {"settle": "1s", "drain": "1s"},
+    "traffic": TRAFFIC,
 }
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     requirements.require(requirements.missing())
-    with Lab.start() as running:
+    with Lab.start(throttle=THROTTLE) as running:
+        running.patience = PATIENCE
         yield running
 
 

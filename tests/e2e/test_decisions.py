@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.pace import TRAFFIC
 from tests.e2e.scene import RELEASES, Scene
 
 pytestmark = pytest.mark.e2e
 
 APPROVED = {
     "strategy": {"canary": {"steps": [{"setWeight": 25}, {"pause": {}}]}},
-    "traffic": {"settle": "1s", "drain": "1s"},
+    "traffic": TRAFFIC,
 }
 
 

@@ -7,6 +7,7 @@ Where pods that serve are killed, the application serves on for 2 s when it is t
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -154,7 +155,9 @@ def test_a_version_whose_pods_do_not_start_is_taken_back(
     good, shop.app = shop.app, shop.app.having(**broken)
     shop.apply("v2")
     shop.wait_for("v2", "Aborted")
-    assert "0 of 2 new pods were ready" in shop.told("v2")
+    told = shop.told("v2")
+    assert "0 of 2 new pods were ready" in told
+    assert ("ImagePullBackOff" in told) == (how == "no image"), told
     assert shop.end().versions == ["v1"]
     shop.wait_pods(v1=4)
     assert shop.pods_of("v1") == before
@@ -195,7 +198,9 @@ def test_a_node_that_is_lost_takes_only_its_own_pods_with_it(
     """
     shop = scene("httproute", steps=HALF)
     shop.until_half("v2")
-    known, victim = time.time(), shop.pods_of(side)[0]
+    victim = shop.pods_of(side)[0]
+    shop.lab.wait(lambda: settled_in(shop, victim), 20, f"{victim} to be known as ready")
+    known = time.time()
     shop.lab.lose(shop.namespace, victim)
     if side == "v2":
         shop.wait_for("v2", "RollingBack", "Aborted")
@@ -213,6 +218,12 @@ def test_a_node_that_is_lost_takes_only_its_own_pods_with_it(
         shop.end(since=since, until=known)
         assert shop.pods() == {"v1": 4}
         shop.assert_left_as(shop.app.service(), shop.route, held=True)
+
+
+def settled_in(shop: Scene, pod: str) -> bool:
+    """Whether it runs long enough to have been ready: a kubelet notes whole seconds."""
+    started = shop.lab.get("pods", pod, shop.namespace)["status"]["startTime"]
+    return datetime.now(UTC) - datetime.fromisoformat(started) > timedelta(seconds=4)
 
 
 def quota(shop: Scene, pods: int) -> Object:

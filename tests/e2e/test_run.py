@@ -10,6 +10,7 @@ from lab.cluster import Lab
 from lab.processes import Process
 from tests.e2e.app import App
 from tests.e2e.conftest import PROGRAM, open_scene
+from tests.e2e.pace import TRAFFIC
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +46,7 @@ def test_run_guards_any_cluster_and_takes_its_configuration_away_at_the_end(bare
         "metadata": {"name": "quick", "namespace": app.namespace},
         "spec": {
             "strategy": {"canary": {"steps": [{"setWeight": 50}]}},
-            "traffic": {"settle": "1s", "drain": "1s"},
+            "traffic": TRAFFIC,
         },
     }
     bare_lab.apply([policy])

@@ -76,7 +76,7 @@ def test_a_service_deleted_in_mid_release_leaves_nothing_split(
 def test_a_route_deleted_in_mid_release_leaves_no_canary_behind(
     scene: Callable[..., Scene], kind: str
 ) -> None:
-    """With no route to split, the release ends by pods; the canary Service goes."""
+    """With no route to split, the Service moves at the promotion; canary objects go."""
     shop = scene(kind, steps=HALF)
     shop.until_half("v2")
     shop.probe.stop()  # that is what was asked for
@@ -185,7 +185,7 @@ def shared(shop: Scene) -> Object:
 def test_a_service_shared_with_another_workload_cuts_nobody_off(
     scene: Callable[..., Scene], kind: str
 ) -> None:
-    """It is not pinned, the message says so, and both workloads serve all the time.
+    """It is not pinned, `get releases -o wide` says so, and both workloads serve all the time.
 
     No pod can leave such a Service before it ends, so they serve on while they do (``GRACEFUL``).
     """
@@ -195,7 +195,8 @@ def test_a_service_shared_with_another_workload_cuts_nobody_off(
     shop.lab.wait(lambda: shop.endpoints("web") == {"v0", "v1"}, 20, "the Service to offer both")
     shop.apply_beside("v2")
     shop.wait_for("v2", "Waiting")
-    assert "Service web also serves other workloads" in shop.told("v2")
+    shown = shop.kubectl("get", "releases", "-o", "wide").stdout
+    assert "Service web also serves pods of other workloads, so it is not pinned" in shown
     assert shop.endpoints("web") == {"v0", "v1", "v2"}
     shop.finish("v2")
     report = shop.end()

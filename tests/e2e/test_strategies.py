@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from lab.api import Object
+from tests.e2e.pace import TRAFFIC
 from tests.e2e.scene import RELEASES, Scene
 from tests.e2e.test_release import assert_as_applied
 
 pytestmark = pytest.mark.e2e
-
-TRAFFIC = {"settle": "1s", "drain": "1s"}
 
 
 def policy(shop: Scene, **spec: Any) -> None:

@@ -328,7 +328,8 @@ class Actuator:
 
     async def _label(self, namespace: str, action: LabelPod) -> None:
         serves = "true" if action.serves else None
-        meta: Object = {"labels": {names.TRACK: action.track, names.SERVES: serves}}
+        ours = {names.TRACK: action.track, names.SERVES: serves}
+        meta: Object = {"labels": {**dict(action.extra), **ours}}
         if action.first_to_go is not None:
             cost = _CHEAPEST if action.first_to_go else None
             meta["annotations"] = {names.DELETION_COST: cost}

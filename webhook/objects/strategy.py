@@ -10,6 +10,7 @@ from webhook.objects.steps import AnalysisStep, HeaderRoute, Step
 
 DEFAULT_STEPS = (Step(set_weight=10), Step(set_weight=25), Step(set_weight=50))
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,3}%", re.ASCII)
 
 
@@ -22,6 +23,8 @@ class Stickiness(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
 
     def __post_init__(self) -> None:
         parse_duration(self.ttl)
+        if not _TOKEN.fullmatch(self.cookie_name):
+            raise ValueError(f"stickiness.cookieName {self.cookie_name!r} is no name of a cookie")
 
 
 class Canary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -124,6 +124,8 @@ class LabelPod:
     track: str | None
     serves: bool = False
     """Whether a fenced Service takes it."""
+    extra: tuple[tuple[str, str], ...] = ()
+    """Labels that the user's Services ask for since the template has them, and it lacks."""
     first_to_go: bool | None = None
     """Mark it as the first that its ReplicaSet ends, or take the mark away; None: as it is."""
 

@@ -41,7 +41,7 @@ class At:
     @property
     def routed(self) -> bool:
         """Whether any Service of the Deployment has a route that can be split."""
-        return any(root.routed and not root.shared for root in self.seen.roots)
+        return any(root.routed and not root.free for root in self.seen.roots)
 
     @property
     def previews(self) -> bool:

@@ -1,7 +1,7 @@
 """A Deployment with no release in flight: begin one, leave it alone, or tidy up after one."""
 
 from webhook.objects.duration import parse_duration
-from webhook.objects.policy import Policy
+from webhook.objects.policy import Policy, PolicySpec
 from webhook.objects.release import (
     DeploymentRef,
     Phase,
@@ -28,6 +28,13 @@ from webhook.release.actions import (
 from webhook.release.observed import Observed, Side
 
 _DEFAULT_HISTORY = 10
+_GONE = Policy(
+    kind="ClusterReleasePolicy",
+    name="",
+    namespace=None,
+    spec=PolicySpec(strategy=Strategy(canary=Canary(steps=()))),
+)
+"""Where neither policy nor Release is left and routes are split: what they carry settles first."""
 
 
 def begin(seen: Observed) -> Plan:
@@ -45,14 +52,17 @@ def begin(seen: Observed) -> Plan:
     if deployment.revision == stable.revision and not (seen.leftovers or hold.new_pods):
         tidy = _leftovers(seen)
         return Plan(actions=(*tidy, LiftHold()), reason="the released version was asked for again")
-    if seen.policy is None or seen.policy.spec.strategy.none is not None:
+    policy = seen.policy
+    if policy is None and any(route.shares for route in seen.routes):
+        policy = _GONE
+    if policy is None or policy.spec.strategy.none is not None:
         return Plan(actions=(*_leftovers(seen), LiftHold()), reason="no policy guards it any more")
     if hold.mode == "Step":
         halt = SetHold("Halt", hold.surge, hold.unavailable)
         return Plan(actions=(halt,), reason="its Release is gone")
     name = _name(seen)
     return Plan(
-        actions=(CreateRelease(name, snapshot(seen, seen.policy, seen.stable)),),
+        actions=(CreateRelease(name, snapshot(seen, policy, seen.stable)),),
         reason=f"release {name} begins",
     )
 

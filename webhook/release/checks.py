@@ -14,7 +14,7 @@ def roots_reach(seen: Observed, hash_: str) -> str | None:
     if side is None:
         return f"the ReplicaSet with hash {hash_} is not there"
     for root in seen.roots:
-        if root.shared:
+        if root.free:
             continue
         if root.endpoints - side.all:
             return f"Service {root.name} still offers pods of another version"
@@ -34,7 +34,7 @@ def roots_offer_both(seen: Observed) -> str | None:
 
 def _offers_too_much_or_little(root: RootView, pods: Iterable[PodView]) -> str | None:
     leaving = {pod.uid for pod in pods if pod.track == names.TRACK_RETIRING}
-    if root.endpoints & leaving and not root.shared:
+    if root.endpoints & leaving and not root.free:
         return f"Service {root.name} still offers pods that make room"
     if {pod.uid for pod in pods if pod.ready} - leaving - root.endpoints:
         return f"Service {root.name} does not offer every ready pod yet"
@@ -111,10 +111,26 @@ def canaries_gone(seen: Observed, _status: ReleaseStatus) -> str | None:
     return f"Service {seen.canaries[0].name} is being deleted" if seen.canaries else None
 
 
+def pods_before(seen: Observed) -> bool:
+    """Whether pods of other versions, or of the new one, are there before anything began."""
+    return bool(seen.leftovers or (seen.canary and (seen.canary.wanted or seen.canary.pods)))
+
+
 def withdrawn(seen: Observed, _status: ReleaseStatus) -> str | None:
-    """No pod of a version that was taken back is left, but those that are ending."""
+    """No pod of a version that was taken back is left, but those that are ending.
+
+    Kinds are watched apart: the controller's own word is asked for pods that were not seen yet.
+    """
+    deployment = seen.deployment
+    if deployment.observed_generation < deployment.generation:
+        return "the Deployment controller has not seen the hold yet"
     left = [pod for side in outgoing(seen) for pod in side.pods if not pod.terminating]
-    return f"{len(left)} pods of the version taken back are still there" if left else None
+    if left:
+        return f"{len(left)} pods of the version taken back are still there"
+    sides = [side for side in (seen.stable, seen.canary, *seen.leftovers) if side]
+    if sum(not pod.terminating for side in sides for pod in side.pods) < deployment.total:
+        return "the Deployment controller knows of pods that were not seen yet"
+    return None
 
 
 def rolled_out(seen: Observed, _status: ReleaseStatus) -> str | None:

@@ -44,7 +44,8 @@ def shares(release: Release, status: ReleaseStatus) -> dict[str, Share]:
     """By root Service: what routes should send beside it."""
     if status.split is None:
         return {}
-    sticky = program.sticky_of(release.spec) if 0 < status.split < 100 else None
+    shared = 0 < status.split < 100
+    sticky = program.sticky_of(release.spec, release.spec.revision) if shared else None
     return {
         pair.root: Share(
             canary=pair.canary,
@@ -84,9 +85,9 @@ def moved_on(seen: Observed, release: Release) -> bool:
 
 def _pins(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     for root in seen.roots:
-        wanted = None if root.shared else status.root_hash or None
+        wanted = None if root.free else status.root_hash or None
         # The label first: a Service that asks for it before any pod has it is empty.
-        fenced = status.fenced and not root.shared and (root.fenced or _labelled(seen))
+        fenced = status.fenced and not root.free and (root.fenced or _labelled(seen))
         if (root.pin, root.fenced) != (wanted, fenced) or not root.projected:
             yield SetPin(root.name, wanted, fenced)
 
@@ -130,9 +131,18 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
         # Paused, the native controller would share the room between both sides.
         wanted = replace(wanted, surge=held.surge, unavailable=held.unavailable)
     if held is None or not _same(held, wanted) or not seen.deployment.projected:
+        yield from _stable_side(seen, status, held)
         yield wanted
     if status.hold == "Aborted" and not seen.deployment.marked_failed:
         yield MarkFailed(status.message)
+
+
+def _stable_side(seen: Observed, status: ReleaseStatus, held: Hold | None) -> Iterator[Action]:
+    """Scaled up in a hold, room that is added would all go to the new side: the old one first."""
+    stable, least = seen.stable, seen.deployment.replicas - status.unavailable
+    steps = held is not None and held.mode == status.hold == "Step"
+    if steps and stable and not seen.deployment.paused_by_user and stable.wanted < least:
+        yield ScaleReplicaSet(stable.name, least)
 
 
 def _wanted_hold(status: ReleaseStatus, held: Hold | None) -> SetHold:
@@ -177,6 +187,7 @@ def _labels(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     """Say in place which pods are which, once new ones exist; take it back at the end."""
     ending = status.phase is Phase.CLEANING or status.stage == "settle-up"
     new = seen.canary
+    yield from _adopted(seen)
     marked = seen.stable is not None and any(pod.track for pod in seen.stable.pods)
     if not (ending or marked or (new and new.pods)):
         return
@@ -188,7 +199,16 @@ def _labels(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
             serves = status.fenced and not leaves and not ending
             if (pod.track, pod.serves) != (label, serves) and not pod.terminating:
                 marked = names.TRACK_RETIRING in (pod.track, label)
-                yield LabelPod(pod.name, label, serves, leaves if marked else None)
+                yield LabelPod(pod.name, label, serves, (), leaves if marked else None)
+
+
+def _adopted(seen: Observed) -> Iterator[Action]:
+    """Released pods keep serving a Service whose user added a label to it and to the template."""
+    asked = {k: v for root in seen.roots if not root.free for k, v in root.selector.items()}
+    for pod in seen.stable.pods if seen.stable else ():
+        lacking = tuple(sorted((k, v) for k, v in asked.items() if k not in pod.labels))
+        if lacking and pod.labels and not pod.terminating:
+            yield LabelPod(pod.name, pod.track, pod.serves, lacking)
 
 
 def _retiring(seen: Observed, status: ReleaseStatus) -> frozenset[str]:

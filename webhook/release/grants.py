@@ -71,7 +71,7 @@ def expose(at: At, status: Status) -> Status:
     new = tuple(
         SharedOut(root.name, canary_name(root.name, at.seen.taken, at.suffix))
         for root in at.seen.roots
-        if (root.routed or at.previews) and not root.shared and root.name not in known
+        if (root.routed or at.previews) and not root.free and root.name not in known
     )
     canary = at.seen.canary
     return replace(

@@ -28,7 +28,7 @@ from webhook.release.observed import (
 )
 
 _HASH_LABEL = ("metadata", "labels", names.POD_TEMPLATE_HASH)
-_SAME_MOMENT = timedelta(seconds=2)
+_SAME_MOMENT = timedelta(seconds=1)
 """A kubelet sets startTime and the first Ready condition together, in whole seconds."""
 _NATIVE_DEADLINE = 600
 """Default of ``progressDeadlineSeconds``, in seconds (apps/v1)."""
@@ -44,7 +44,7 @@ def observe(raw: Raw) -> Observed:
     )
     running = next((r for r in releases if not r.status.phase.finished), None)
     stable, canary, leftovers = _sides(raw, view, running)
-    roots, canaries = services_of(raw, view)
+    roots, canaries = services_of(raw, view, _labels_of(raw, stable))
     routes, routed = routes_of(raw, view, splittable(roots, canaries, running), running)
     return Observed(
         deployment=view,
@@ -53,7 +53,17 @@ def observe(raw: Raw) -> Observed:
         leftovers=leftovers,
         younger=_younger(raw, view, stable),
         roots=tuple(
-            RootView(r.name, r.pin, r.endpoints, r.shared, r.name in routed, r.projected, r.fenced)
+            RootView(
+                r.name,
+                r.pin,
+                r.endpoints,
+                r.shared,
+                r.name in routed,
+                r.projected,
+                r.fenced,
+                r.selector,
+                r.foreign,
+            )
             for r in roots
         ),
         canaries=canaries,
@@ -100,6 +110,7 @@ def deployment_view(obj: Object) -> DeploymentView:
         ),
         marked_failed=failed.get("reason") == "ProgressDeadlineExceeded",
         projected=projected_deployment(obj) == obj,
+        total=status.get("replicas", 0),
         replica_failure=_replica_failure(status),
         held_by_policy=names.HELD_BY in annotations(obj),
     )
@@ -152,6 +163,12 @@ def _stable_among(replicasets: Iterable[Object], view: DeploymentView) -> Object
     )
 
 
+def _labels_of(raw: Raw, side: Side | None) -> Mapping[str, str]:
+    """Labels of the pods that a ReplicaSet makes."""
+    found = (rs for rs in raw.replicasets if side and rs["metadata"]["name"] == side.name)
+    return next((labels(rs["spec"]["template"]) for rs in found), {})
+
+
 def _younger(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[str, ...]:
     mine = {rs["metadata"]["name"]: rs for rs in raw.replicasets if owned_by(rs, view.uid)}
     if stable is None or stable.name not in mine:
@@ -167,16 +184,13 @@ def _younger(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[str, 
 
 
 def _serving(raw: Raw, view: DeploymentView) -> Stable | None:
-    """The newest ReplicaSet of another template that has pods, as something to return to."""
+    """The newest ReplicaSet that has pods, of another template if any, to return to."""
     template = raw.deployment["spec"]["template"]
-    others = [
-        rs
-        for rs in raw.replicasets
-        if owned_by(rs, view.uid)
-        and rs["spec"].get("replicas", 0) > 0
-        and _template_of(rs) != template
+    running = [
+        rs for rs in raw.replicasets if owned_by(rs, view.uid) and rs["spec"].get("replicas", 0) > 0
     ]
-    newest = max(others, key=_native_revision, default=None)
+    others = [rs for rs in running if _template_of(rs) != template]
+    newest = max(others or running, key=_native_revision, default=None)
     return stable_from(_template_of(newest)) if newest else None
 
 
@@ -229,6 +243,7 @@ def pod_view(pod: Object) -> PodView:
         track=labels(pod).get(names.TRACK),
         serves=labels(pod).get(names.SERVES) == "true",
         trouble="" if is_ready else _trouble(status),
+        labels=labels(pod),
     )
 
 

@@ -26,9 +26,13 @@ class Root:
     shared: bool
     projected: bool
     fenced: bool
+    selector: Mapping[str, str]
+    foreign: bool
 
 
-def services_of(raw: Raw, view: DeploymentView) -> tuple[tuple[Root, ...], tuple[CanaryView, ...]]:
+def services_of(
+    raw: Raw, view: DeploymentView, stable: Mapping[str, str]
+) -> tuple[tuple[Root, ...], tuple[CanaryView, ...]]:
     """The user's Services that take in the pods, and those that Slipway made beside them."""
     offered = _endpoints(raw.slices)
     others = _pods_of_others(raw, view)
@@ -51,7 +55,9 @@ def services_of(raw: Raw, view: DeploymentView) -> tuple[tuple[Root, ...], tuple
             shared = any(selects(selector, labels(pod)) for pod in others)
             sound = projected_service(service) == service
             at = (pin.hash or None) if pin else None
-            roots.append(Root(name, at, ready, shared, sound, bool(pin and pin.fenced)))
+            foreign = any(stable.get(key, value) != value for key, value in selector.items())
+            fenced = bool(pin and pin.fenced)
+            roots.append(Root(name, at, ready, shared, sound, fenced, selector, foreign))
     by_name = sorted(roots, key=lambda r: r.name)
     return tuple(by_name), tuple(sorted(canaries, key=lambda c: c.name))
 
@@ -98,7 +104,7 @@ def splittable(
     gone = {canary.root for canary in canaries} | {
         pair.root for pair in (running.status.exposed if running else ())
     }
-    shared = {root.name for root in roots if root.shared}
+    shared = {root.name for root in roots if root.shared or root.foreign}
     return frozenset({root.name for root in roots} | gone) - shared
 
 

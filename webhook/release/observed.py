@@ -1,6 +1,7 @@
 """What one decision looks at: a Deployment with its pods, Services and routes, as frozen values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from webhook.objects.intent import Hold, Share
 from webhook.objects.policy import Policy
@@ -25,6 +26,7 @@ class PodView:
     """Fenced Services take it."""
     trouble: str = ""
     """Why it does not get ready, as Kubernetes calls it: ``ImagePullBackOff``."""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class DeploymentView:
     """Its Progressing condition says that the progress deadline was exceeded."""
     projected: bool = True
     """It shows what its hold says; False after a write that passed without the webhook."""
+    total: int = 0
+    """How many pods its controller knows of."""
     replica_failure: str = ""
     """Why the controllers can't make pods: a quota, an admission webhook."""
     held_by_policy: bool = False
@@ -99,6 +103,15 @@ class RootView:
     """It shows what its pin says."""
     fenced: bool = False
     """Of the pods that it is pinned to, it takes only those that are labelled as serving."""
+    selector: Mapping[str, str] = field(default_factory=dict)
+    """Its user's own."""
+    foreign: bool = False
+    """Its selector leaves out the released pods: the user changed it with the template."""
+
+    @property
+    def free(self) -> bool:
+        """Whether it can't be pinned to the released version."""
+        return self.shared or self.foreign
 
 
 @dataclass(frozen=True, slots=True)

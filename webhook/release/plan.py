@@ -184,7 +184,9 @@ def _into_step(at: At, status: ReleaseStatus) -> Turn | None:
 
 def _passed_over(at: At, status: ReleaseStatus) -> bool:
     """Whether a person wants the present step not to be waited for."""
-    waits = status.phase in (Phase.SCALING, Phase.WAITING) and not at.making_room(status)
+    # What a proxy or a Service has begun to learn of has to settle first.
+    between = status.stage in ("scale", "pause") and not at.making_room(status)
+    waits = between and status.phase in (Phase.SCALING, Phase.WAITING)
     return waits and at.passed(status.step) and _waiting(at, status) is None
 
 

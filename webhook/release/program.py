@@ -103,19 +103,22 @@ def shares_needed(release: Release, roots: Iterable[str]) -> dict[str, Share]:
             weight=50,
             headers=routing.headers,
             mirrors=routing.mirrors,
-            sticky=sticky_of(spec),
+            sticky=sticky_of(spec, spec.revision),
             preview=routing.preview,
         )
         for root in roots
     }
 
 
-def sticky_of(spec: ReleaseSpec) -> Sticky | None:
-    """The cookie that keeps users where they were, while the new version has a share."""
+def sticky_of(spec: ReleaseSpec, value: str) -> Sticky | None:
+    """The cookie that keeps users where they were, while the new version has a share.
+
+    ``value`` is the new version's own: a cookie outlives the release that set it.
+    """
     wanted = spec.strategy.canary.stickiness if spec.strategy.canary else None
     if wanted is None:
         return None
-    return Sticky(wanted.cookie_name, round(parse_duration(wanted.ttl).total_seconds()))
+    return Sticky(wanted.cookie_name, round(parse_duration(wanted.ttl).total_seconds()), value)
 
 
 def pods_for(weight: int, replicas: int, *, routed: bool) -> int:

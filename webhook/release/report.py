@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from webhook.objects.release import Condition, Phase, ReleaseStatus
-from webhook.release import program
+from webhook.release import checks, program
 from webhook.release.at import At
 
 _REASONS = {
@@ -58,6 +58,11 @@ def _notes(at: At) -> tuple[str, ...]:
         "get its requests as soon as they are ready"
         for root in at.seen.roots
         if root.shared
+    ) + tuple(
+        f"Service {root.name} does not select the pods of {at.release.spec.stable.version} any "
+        "more, so it is not pinned: new pods get its requests as soon as they are ready"
+        for root in at.seen.roots
+        if root.foreign
     )
     routing = program.routing_needed(at.release.spec)
     beside = any((routing.headers, routing.mirrors, routing.preview))
@@ -80,7 +85,11 @@ def _sentence(at: At, status: ReleaseStatus, why: str) -> str:
         return f"{spec.version} serves all traffic"
     paused = at.seen.deployment.paused_by_user and "paused by its user" not in why
     note = " (the Deployment is paused by its user)" if paused else ""
-    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}{note}"
+    pods = ""
+    if status.phase in (Phase.SHIFTING, Phase.WAITING):
+        lacking = checks.canary_ready(at.seen, status)
+        pods = f"; {lacking}" if lacking else ""
+    return f"{spec.version} has {status.weight.asked} % of the traffic; {why}{note}{pods}"
 
 
 def _released(status: ReleaseStatus) -> str:

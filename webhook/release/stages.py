@@ -132,7 +132,8 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
         _UNEXPOSE,
         # Pods of yet another version go while all is paused: unpaused, the controller would end
         # those first that it takes for unavailable, and these may be the ones that serve.
-        replace(_WITHDRAW, applies=lambda at, _s: bool(at.seen.leftovers)),
+        # So do those of this version that were there before the hold: they count as available.
+        replace(_WITHDRAW, applies=lambda at, _s: checks.pods_before(at.seen)),
     ),
     Phase.SCALING: _PODS,
     Phase.SHIFTING: (
