@@ -46,6 +46,9 @@ TRACK_RETIRING: Final = "retiring"
 SERVES: Final = "slipway.dev/serves"
 """Label on pods that a fenced Service takes; its value is ``true``."""
 
+DESIRED_REPLICAS: Final = "deployment.kubernetes.io/desired-replicas"
+"""Native annotation on a ReplicaSet: the Deployment's replicas when it was last sized."""
+
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 """Native annotation on pods: a ReplicaSet that shrinks ends the cheapest first."""
 

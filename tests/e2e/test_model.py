@@ -78,7 +78,8 @@ def on_the_lab(shop: Scene, strategy: dict[str, Any], actions: tuple[Action, ...
             shop.wait_for("v2", action.stage.partition("/")[0])
             do(shop, action)
         last = "v3" if any(action.what == "apply" for action in actions) else "v2"
-        shop.wait_for(last, "Succeeded", "Aborted", "RolledBack")
+        phase = shop.wait_for(last, "Succeeded", "Aborted", "RolledBack").phase
+        shop.lab.wait(lambda: seen.steps[last][-1][0] == phase, 10, "the watch to show it")
     shop.end()
     return without_the_start(seen, budget="maxExtraPods" in str(strategy))
 
@@ -128,6 +129,7 @@ def watching(lab: Lab, namespace: str, seen: Observable) -> Iterator[None]:
             work.extend(asyncio.create_task(follow(client, kind)) for kind in WATCHED)
             ready.set()
             await asyncio.gather(*work, return_exceptions=True)
+        await asyncio.sleep(0.25)  # TLS connections close a moment later
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()

@@ -65,8 +65,19 @@ class DeploymentController:
         for rs in [new, *old] if new else old:
             self._resize(deployment, rs, sizes, by_user=by_user)
         self._report(key)
+        if paused or _complete(self._api.get(DEPLOYMENTS, *key)):
+            self._forget(deployment, old)
 
     # ReplicaSets
+
+    def _forget(self, deployment: Object, old: list[Object]) -> None:
+        """Empty ReplicaSets above the history limit go, the oldest first."""
+        over = len(old) - deployment["spec"]["revisionHistoryLimit"]
+        by_age = sorted(old, key=lambda rs: int(rollout.note(rs, rollout.REVISION) or 0))
+        for each in by_age[: max(0, over)]:
+            rs = self._api.by_uid(each["metadata"]["uid"])
+            if rs and not rollout.size(rs) and not (rs.get("status") or {}).get("replicas"):
+                self._api.remove(REPLICASETS, (rs["metadata"]["namespace"], rs["metadata"]["name"]))
 
     def hash_of(self, template: Object) -> str:
         """The pod-template-hash: read off by Slipway, never computed by it."""
@@ -315,6 +326,12 @@ def _notes(deployment: Object, revision: int) -> dict[str, str]:
         rollout.DESIRED: str(wanted),
         rollout.MAX: str(most),
     }
+
+
+def _complete(deployment: Object) -> bool:
+    status, wanted = deployment["status"], deployment["spec"]["replicas"]
+    counts = ("replicas", "updatedReplicas", "availableReplicas")
+    return all(status.get(count) == wanted for count in counts)
 
 
 def _next_revision(old: list[Object]) -> int:

@@ -66,6 +66,8 @@ class Rules:
         self._guarded = False
         self._taken_back: set[str] = set()
         self._policy_since = 0
+        self._granted_lift = -1
+        """Until when a hold may be lifted though the Release that granted it was deleted."""
         self.webhook_out = False
         Capacity(api, excuses, self._fail)
         api.subscribe(self._changed)
@@ -105,6 +107,8 @@ class Rules:
             self._taken_back.add(uid)
             if weight > had:
                 self._fail("rule 4", f"{obj['metadata']['name']} asks for more after it went back")
+        if status.get("stage") == "lift":
+            self._granted_lift = self._clock.now + 5000
         if status.get("granted") or weight:
             self._free_revisions.add(revision)
             self._free_shown(revision)
@@ -139,6 +143,8 @@ class Rules:
 
     def _passes(self, obj: Object, old: Object) -> None:
         """A new template passes unguarded only where nothing can guard it."""
+        if self._hash_of(obj["spec"]["template"]) in self._free_hashes:
+            return  # the released one, given back late
         known = self._clock.now - self._policy_since > _KNOWN_AFTER
         replicas = [o["spec"]["replicas"] for o in (obj, old)]
         if known and wanted_policy(self._api) and 0 not in replicas and not self.webhook_out:
@@ -153,6 +159,8 @@ class Rules:
             self._guarded = not self.excuses.all_gone  # nothing served, so nothing is protected
             return
         if stable is not None and wanted == stable.revision:
+            return
+        if running is None and self._clock.now < self._granted_lift:
             return
         if running is None and (wanted_policy(self._api) is None or not self._serves(obj)):
             self._guarded = False

@@ -115,6 +115,8 @@ def _spec(dice: random.Random) -> dict[str, Any]:
         spec["strategy"] = {"type": "RollingUpdate", "rollingUpdate": rolling}
     if dice.random() < 0.2:
         spec["progressDeadlineSeconds"] = 30
+    if dice.random() < 0.2:
+        spec["revisionHistoryLimit"] = dice.choice((0, 1))
     return spec
 
 

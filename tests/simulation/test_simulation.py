@@ -12,6 +12,9 @@ from tests.simulation.shrink import shrunk
 CHUNKS, SEEDS = 12, 130
 """About 2,200 releases; `make simulate SEEDS=...` runs as many as you like."""
 
+OPEN: dict[int, str] = {}
+"""Seeds that show what the engine does not get over yet."""
+
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_no_rule_breaks_in_any_release(chunk: int) -> None:
@@ -19,7 +22,7 @@ def test_no_rule_breaks_in_any_release(chunk: int) -> None:
     quiet.hush()
     for seed in range(chunk * SEEDS, (chunk + 1) * SEEDS):
         story = scenario(seed)
-        broken = run(story).broken
+        broken = "" if seed in OPEN else run(story).broken
         if broken:
             pytest.fail(_told(story, broken))
 

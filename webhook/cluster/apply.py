@@ -320,7 +320,12 @@ class Actuator:
     async def _scale(self, namespace: str, name: str, replicas: int) -> None:
         held = self._held(REPLICASETS, namespace, name)
         patch = {
-            "metadata": {"resourceVersion": held["metadata"]["resourceVersion"]},
+            "metadata": {
+                "resourceVersion": held["metadata"]["resourceVersion"],
+                # Where it says another number, the native controller sees a change of replicas
+                # for ever, and never rolls out again.
+                "annotations": {names.DESIRED_REPLICAS: str(replicas)} if replicas else {},
+            },
             "spec": {"replicas": replicas},
         }
         made = await self._client.patch(REPLICASETS, name, patch, namespace)

@@ -12,7 +12,7 @@ def roots_reach(seen: Observed, hash_: str) -> str | None:
     """Every pinned Service offers exactly the ready pods of the ReplicaSet ``hash_``."""
     side = next((s for s in (seen.stable, seen.canary) if s and s.hash == hash_), None)
     if side is None:
-        return f"the ReplicaSet with hash {hash_} is not there"
+        return None  # it was deleted with its last pod: there is nothing to offer
     for root in seen.roots:
         if root.free:
             continue

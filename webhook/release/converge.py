@@ -122,7 +122,7 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
     held = seen.deployment.hold
     if not status.hold:
         ours = {None: release.spec.revision, Phase.ROLLED_BACK: release.spec.stable.revision}
-        given_back = seen.deployment.revision == ours.get(status.outcome)
+        given_back = seen.deployment.revision == ours.get(status.outcome) or not seen.stable
         if given_back and (held is not None or not seen.deployment.projected):
             yield LiftHold()
         return
@@ -131,18 +131,26 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
         # Paused, the native controller would share the room between both sides.
         wanted = replace(wanted, surge=held.surge, unavailable=held.unavailable)
     if held is None or not _same(held, wanted) or not seen.deployment.projected:
-        yield from _stable_side(seen, status, held)
+        yield from _both_sides(seen, status, held)
         yield wanted
     if status.hold == "Aborted" and not seen.deployment.marked_failed:
         yield MarkFailed(status.message)
 
 
-def _stable_side(seen: Observed, status: ReleaseStatus, held: Hold | None) -> Iterator[Action]:
-    """Scaled up in a hold, room that is added would all go to the new side: the old one first."""
+def _both_sides(seen: Observed, status: ReleaseStatus, held: Hold | None) -> Iterator[Action]:
+    """What the native controller's proportions leave aside when the replicas change in a hold.
+
+    Scaled up, room that is added would all go to the new side: the old one first. Scaled down,
+    the new side keeps a pod too many.
+    """
     stable, least = seen.stable, seen.deployment.replicas - status.unavailable
     steps = held is not None and held.mode == status.hold == "Step"
-    if steps and stable and not seen.deployment.paused_by_user and stable.wanted < least:
+    if not steps or seen.deployment.paused_by_user:
+        return
+    if stable and stable.wanted < least:
         yield ScaleReplicaSet(stable.name, least)
+    if seen.canary and seen.canary.wanted > status.canary_replicas:
+        yield ScaleReplicaSet(seen.canary.name, status.canary_replicas)
 
 
 def _wanted_hold(status: ReleaseStatus, held: Hold | None) -> SetHold:

@@ -186,7 +186,7 @@ def withdraw(_at: At, status: Status) -> Status:
     return replace(status, canary_replicas=0, hold="Halt")
 
 
-def settle_up(_at: At, status: Status) -> Status:
+def settle_up(at: At, status: Status) -> Status:
     """The state to end in: held and reported, handed on, or given back."""
     match status.outcome:
         case Phase.SUPERSEDED:
@@ -194,7 +194,7 @@ def settle_up(_at: At, status: Status) -> Status:
         case Phase.ROLLED_BACK:
             return replace(status, hold="")
         case _:
-            return replace(status, hold="Aborted")
+            return replace(status, hold="Aborted" if at.seen.stable else "")
 
 
 def unpin(at: At, status: Status) -> Status:

@@ -84,12 +84,13 @@ def _by_detaching(seen: Observed) -> Interruption | None:
 
 def _by_scale(seen: Observed, status: ReleaseStatus) -> Interruption | None:
     """Scaled to 0: told to scale up again, the native controller would make new pods only."""
-    if status.phase in (Phase.PENDING, Phase.PROMOTING):
+    if status.phase is Phase.PROMOTING:
         return None
     if seen.stable is None:
         why = "the ReplicaSet of the released version is gone: there is nothing to return to"
         return Interruption(Turn.PROMOTE, "NothingServes", why)
-    if seen.deployment.replicas and (seen.stable.wanted or seen.stable.pods):
+    there = seen.deployment.replicas and (seen.stable.wanted or seen.stable.pods)
+    if there or status.phase is Phase.PENDING:
         return None
     why = "the Deployment was scaled to 0 in mid-release"
     return Interruption(Turn.ABORT, "ScaledToZero", why)

@@ -143,6 +143,6 @@ def settled_up(at: At, status: Status) -> str | None:
         case Phase.ROLLED_BACK:
             return checks.rolled_out(at.seen, status)
         case Phase.ABORTED:
-            return checks.withdrawn(at.seen, status)
+            return checks.withdrawn(at.seen, status) if at.seen.stable else None
         case _:
             return None

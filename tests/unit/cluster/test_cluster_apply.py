@@ -5,8 +5,9 @@ from typing import Any, cast
 from webhook import names
 from webhook.cluster.apply import Actuator
 from webhook.cluster.client import Client
-from webhook.cluster.kinds import INGRESSES, Kind, Object
+from webhook.cluster.kinds import INGRESSES, REPLICASETS, Kind, Object
 from webhook.cluster.store import Store
+from webhook.release.actions import ScaleReplicaSet
 
 _NGINX = "nginx.ingress.kubernetes.io/"
 
@@ -19,21 +20,22 @@ class Patched:
 
     async def patch(self, kind: Kind, name: str, body: Any, namespace: str) -> Object:
         self.bodies.append(body)
-        return canary({}, version="2")
+        meta = {"name": name, "namespace": namespace, "uid": "u1", "resourceVersion": "2"}
+        return {"metadata": meta, "spec": {}}
 
 
 class Leading:
     leading = True
 
 
-def canary(notes: dict[str, str], version: str = "1") -> Object:
+def canary(notes: dict[str, str]) -> Object:
     """A canary Ingress."""
     return {
         "metadata": {
             "name": "web.web-canary",
             "namespace": "shop",
             "uid": "u1",
-            "resourceVersion": version,
+            "resourceVersion": "1",
             "labels": {names.CANARY_OF: "web"},
             "annotations": {_NGINX + "canary": "true", **notes},
         },
@@ -53,3 +55,16 @@ async def test_a_header_route_that_ends_is_taken_off_the_canary_ingress() -> Non
     assert notes[_NGINX + "canary-by-header"] is None
     assert notes[_NGINX + "canary-weight"] == "0"
     assert "example.com/seen" not in notes
+
+
+async def test_a_released_replicaset_that_is_scaled_up_says_so_to_the_native_controller() -> None:
+    """Else the controller sees a change of replicas for ever, and no template rolls out again."""
+    client = Patched()
+    store = Store(cast(Client, client))
+    meta = {"name": "web-1", "namespace": "shop", "uid": "u1", "resourceVersion": "1"}
+    store.table(REPLICASETS, "shop").upsert({"metadata": meta, "spec": {"replicas": 0}})
+    actuator = Actuator(cast(Client, client), store, term=1, instance="p1", leads=Leading())
+    deployment = {"metadata": {"name": "web", "namespace": "shop"}}
+    await actuator.perform(deployment, frozenset(), ScaleReplicaSet("web-1", 3))
+    assert client.bodies[0]["metadata"]["annotations"] == {names.DESIRED_REPLICAS: "3"}
+    assert client.bodies[0]["spec"] == {"replicas": 3}
