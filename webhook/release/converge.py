@@ -130,8 +130,8 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
     if seen.deployment.paused_by_user and held and (held.mode, wanted.mode) == ("Step", "Step"):
         # Paused, the native controller would share the room between both sides.
         wanted = replace(wanted, surge=held.surge, unavailable=held.unavailable)
+    yield from _both_sides(seen, status, held)
     if held is None or not _same(held, wanted) or not seen.deployment.projected:
-        yield from _both_sides(seen, status, held)
         yield wanted
     if status.hold == "Aborted" and not seen.deployment.marked_failed:
         yield MarkFailed(status.message)
