@@ -17,6 +17,7 @@ from webhook.projection.config import settled, snapshots_of
 from webhook.projection.deployment import (
     hold_of,
     project_hold,
+    returning,
     template_shown,
     users_deployment,
 )
@@ -107,11 +108,20 @@ def _updated(request: Request, old: Object, world: World, now: datetime) -> Deci
         users = write(users, _TEMPLATE, with_keys(asked, own_keys(wanted)))
         if hold and hold.aborted and _resumes(request, old, hold):
             return _retried(users, hold)
-        return Decision(users=users, hold=hold)
+        return Decision(users, hold, warnings=_on_the_way_back(users, request, hold))
     policy = world.policy_for(request.namespace, users)
     users, warnings = with_contents(write(users, _TEMPLATE, asked), request, policy, world)
     decision = _changed(users, old, hold, request, policy, now)
     return msgspec.structs.replace(decision, warnings=(*decision.warnings, *warnings))
+
+
+def _on_the_way_back(users: Object, request: Request, hold: Hold | None) -> tuple[str, ...]:
+    """An apply of the version that is still shown can't be told from a write that repeats it."""
+    stable = stable_of(users)
+    if stable is None or not returning(users, hold):
+        return ()
+    what = f"slipway: {request.namespace}/{request.name} is on its way back to {stable.version}"
+    return (f"{what}; to release another version after all, apply it when that is over",)
 
 
 def _changed(

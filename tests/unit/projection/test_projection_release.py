@@ -84,6 +84,13 @@ def test_a_third_version_in_mid_release_changes_no_pod_until_traffic_moved(
     assert "replaces the release in progress" in server.outcome.warnings[0]
 
 
+def test_applying_the_version_that_goes_back_says_that_it_goes_back() -> None:
+    """The template is still shown, so that the write can't be told from one that repeats it."""
+    server = released().put(deployment("web:v2")).intend(hold=STEP).put(deployment("web:v1"))
+    server.put(deepcopy(server.stored))
+    assert "on its way back to v1" in server.outcome.warnings[0]
+
+
 def test_applying_an_aborted_version_again_starts_nothing() -> None:
     """A GitOps tool that syncs every minute does not retry what was taken back."""
     server = released().put(deployment("web:v2")).intend(hold=Hold(mode="Gate", aborted=True))
