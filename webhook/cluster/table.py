@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from webhook.cluster.indexes import WORDS, Words
 from webhook.cluster.kinds import Kind, Object
 from webhook.cluster.trims import Trim, trim_for
 
@@ -41,6 +42,7 @@ class Table:
         namespace: str | None = None,
         *,
         trim: Trim | None = None,
+        words: Words | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
@@ -50,6 +52,8 @@ class Table:
         self._clock = clock
         self.fresh_at = clock()
         self._spaces: dict[str, dict[str, Object]] = {}
+        self._words = words or WORDS.get(kind)
+        self._found: dict[str, dict[tuple[str, str], Object]] = {}
         self._graves: OrderedDict[str, int] = OrderedDict()
         self._unconfirmed: set[tuple[str, str]] = set()
         self._version = 0
@@ -66,6 +70,13 @@ class Table:
         if namespace is not None:
             return list(self._spaces.get(namespace, {}).values())
         return [obj for space in self._spaces.values() for obj in space.values()]
+
+    def found(self, *words: str) -> list[Object]:
+        """Return the objects that have any of these words, each once; see `indexes`."""
+        out: dict[tuple[str, str], Object] = {}
+        for word in words:
+            out |= self._found.get(word, {})
+        return list(out.values())
 
     # -- what we did ourselves -----------------------------------------------------------------
 
@@ -132,6 +143,7 @@ class Table:
         """Take in that the kind is not installed; the answer is what that removed."""
         gone = self.all()
         self._spaces.clear()
+        self._found.clear()
         self._unconfirmed.clear()
         self._version = 0
         self.synced = True
@@ -187,16 +199,29 @@ class Table:
         return self._spaces[key[0]][key[1]]
 
     def _put(self, key: tuple[str, str], obj: Object) -> None:
+        self._forget_words(key)
         self._spaces.setdefault(key[0], {})[key[1]] = obj
+        for word in self._words(obj) if self._words else ():
+            self._found.setdefault(word, {})[key] = obj
         self._unconfirmed.discard(key)
 
     def _drop(self, key: tuple[str, str]) -> None:
         self._unconfirmed.discard(key)
+        self._forget_words(key)
         space = self._spaces.get(key[0])
         if space is not None:
             space.pop(key[1], None)
             if not space:
                 del self._spaces[key[0]]
+
+    def _forget_words(self, key: tuple[str, str]) -> None:
+        held = self.get(*key)
+        if held is None or self._words is None:
+            return
+        for word in self._words(held):
+            known = self._found.get(word)
+            if known and known.pop(key, None) is not None and not known:
+                del self._found[word]
 
     def _is_dead(self, uid: str, version: int) -> bool:
         return version <= self._graves.get(uid, -1)

@@ -81,6 +81,10 @@ def expose(at: At, status: Status) -> Status:
     )
 
 
+SUFFIXES = ("canary", "preview")
+"""How names of Services for the new pods end."""
+
+
 def canary_name(root: str, taken: frozenset[str], suffix: str = "canary") -> str:
     """A name for the canary Service that no Service of the user has; at most 63 characters."""
     plain = f"{root[:55]}-{suffix}"
