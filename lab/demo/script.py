@@ -103,6 +103,7 @@ class _Stage:
         self._lab = lab
         self._options = options
         self._shop = Shop(lab, namespace)
+        self._replica_sets: set[str] = set()
 
     @property
     def host(self) -> str:
@@ -124,14 +125,21 @@ class _Stage:
         began = time.time()
         rollout = self._apply(version)
         left = _LONGEST[version] - (time.time() - began)
-        watch.wait(lambda state: _finished(state, version), max(1.0, left))
+        watch.wait(lambda state: self._over(state, version), max(1.0, left))
         ended = time.time() + _AFTERWARDS
         watch.wait(lambda state: state.at > ended, _AFTERWARDS + 5)
         return Act(version, began, ended, rollout)
 
+    def _over(self, state: State, version: str) -> bool:
+        self.replica_sets()
+        return _finished(state, version)
+
     def replica_sets(self) -> set[str]:
-        """Names of those that kube's controller made for the Deployment."""
-        return {
+        """Names of all that were seen and that kube's controller made for the Deployment.
+
+        That of an aborted version does not stay.
+        """
+        self._replica_sets |= {
             item["metadata"]["name"]
             for item in self._lab.list("replicasets", self._shop.namespace)
             if any(e["manager"] == CONTROLLER for e in item["metadata"]["managedFields"])
@@ -140,6 +148,7 @@ class _Stage:
                 for owner in item["metadata"].get("ownerReferences", ())
             )
         }
+        return self._replica_sets
 
     def _apply(self, version: str) -> Command:
         file = self._lab.folder / f"{version}.yaml"

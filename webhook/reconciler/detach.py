@@ -90,9 +90,9 @@ async def _settle_aborted(store: Store, actuator: Actuator) -> None:
     for deployment in store.table(DEPLOYMENTS).all():
         hold = hold_of(deployment)
         if hold and hold.aborted:
-            await actuator.leave_paused(deployment)
             meta = deployment["metadata"]
             log.warning("left_paused", namespace=meta["namespace"], deployment=meta["name"])
+            await actuator.leave_paused(deployment)
 
 
 async def _at_rest(reconciler: Reconciler, store: Store, quiet: float) -> None:
