@@ -12,6 +12,7 @@ from lab.api import Object
 from lab.cluster import Lab
 from lab.demo.meter import Meter
 from lab.demo.state import Command, Pod, State
+from lab.demo.story import CONTROLLER
 from lab.probe import Probe
 from lab.shop import is_ready
 from webhook import names
@@ -33,6 +34,11 @@ class Observer:
         self._began = began
         self._meter = Meter()
         self._counted = 0
+        self.replica_sets: set[str] = set()
+        """Names of all that were seen and that kube's controller made for the Deployment.
+
+        That of an aborted version does not stay.
+        """
 
     def look(self) -> State:
         """See how things are now; raises ApiError or OSError if the API server does not answer."""
@@ -40,6 +46,11 @@ class Observer:
         pods = tuple(read_pod(pod) for pod in self._lab.list("pods", self._namespace))
         release = newest(self._lab.list("releases", self._namespace))
         self._count()
+        self.replica_sets |= {
+            item["metadata"]["name"]
+            for item in self._lab.list("replicasets", self._namespace)
+            if _made_for_the_shop(item)
+        }
         return State(
             at=at,
             elapsed=time.monotonic() - self._began,
@@ -56,6 +67,13 @@ class Observer:
         answers = self.probe.report().answers
         self._meter.add(answers[self._counted :])
         self._counted = len(answers)
+
+
+def _made_for_the_shop(replica_set: Object) -> bool:
+    meta = replica_set["metadata"]
+    owners = {(owner["kind"], owner["name"]) for owner in meta.get("ownerReferences", ())}
+    by_controller = any(entry["manager"] == CONTROLLER for entry in meta["managedFields"])
+    return by_controller and ("Deployment", "shop") in owners
 
 
 class Watch(AbstractContextManager["Watch"]):

@@ -11,7 +11,7 @@ from lab.api import Object
 from lab.cluster import Lab, as_yaml
 from lab.demo.observer import Observer, Watch
 from lab.demo.state import Command, State
-from lab.demo.story import CONTROLLER, Act, Story, tell
+from lab.demo.story import Act, Story, tell
 from lab.shop import Shop
 from lab.slipway import install
 
@@ -92,7 +92,7 @@ def play(lab: Lab, options: Options, screen: Screen) -> tuple[Story, Sequence[St
     report = stage.observer.probe.stop() if stage.observer.probe else None
     if report is None:
         raise AssertionError("the first act starts the load")
-    return tell(acts, watch.states, report, stage.replica_sets()), watch.states
+    return tell(acts, watch.states, report, stage.observer.replica_sets), watch.states
 
 
 class _Stage:
@@ -103,7 +103,6 @@ class _Stage:
         self._lab = lab
         self._options = options
         self._shop = Shop(lab, namespace)
-        self._replica_sets: set[str] = set()
 
     @property
     def host(self) -> str:
@@ -125,30 +124,10 @@ class _Stage:
         began = time.time()
         rollout = self._apply(version)
         left = _LONGEST[version] - (time.time() - began)
-        watch.wait(lambda state: self._over(state, version), max(1.0, left))
+        watch.wait(lambda state: _finished(state, version), max(1.0, left))
         ended = time.time() + _AFTERWARDS
         watch.wait(lambda state: state.at > ended, _AFTERWARDS + 5)
         return Act(version, began, ended, rollout)
-
-    def _over(self, state: State, version: str) -> bool:
-        self.replica_sets()
-        return _finished(state, version)
-
-    def replica_sets(self) -> set[str]:
-        """Names of all that were seen and that kube's controller made for the Deployment.
-
-        That of an aborted version does not stay.
-        """
-        self._replica_sets |= {
-            item["metadata"]["name"]
-            for item in self._lab.list("replicasets", self._shop.namespace)
-            if any(e["manager"] == CONTROLLER for e in item["metadata"]["managedFields"])
-            and any(
-                (owner["kind"], owner["name"]) == ("Deployment", "shop")
-                for owner in item["metadata"].get("ownerReferences", ())
-            )
-        }
-        return self._replica_sets
 
     def _apply(self, version: str) -> Command:
         file = self._lab.folder / f"{version}.yaml"
