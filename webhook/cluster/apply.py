@@ -28,6 +28,7 @@ from webhook.cluster.kinds import (
     Kind,
     Object,
 )
+from webhook.cluster.preconditions import patch_unless_changed
 from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.snapshot import routing
 from webhook.cluster.store import Store
@@ -233,11 +234,6 @@ class Actuator:
     async def _repair(self, kind: Kind, made: Object, right: Object) -> Object:
         """The webhook was not there, or wrong: write what it should have."""
         meta = made["metadata"]
-        version = {
-            "op": "test",
-            "path": "/metadata/resourceVersion",
-            "value": meta["resourceVersion"],
-        }
         changes = diff(made, right)
         log.warning(
             "projection_repaired",
@@ -246,12 +242,7 @@ class Actuator:
             name=meta["name"],
             paths=[change["path"] for change in changes],
         )
-        try:
-            return await self._client.patch(
-                kind, meta["name"], [version, *changes], meta["namespace"], content=PatchType.JSON
-            )
-        except errors.Invalid as error:  # how the API server says that the test did not hold
-            raise errors.Conflict(error.call, "it was written by somebody else") from error
+        return await patch_unless_changed(self._client, kind, made, changes)
 
     async def _expose(self, deployment: Object, action: ExposeCanary) -> None:
         namespace = deployment["metadata"]["namespace"]

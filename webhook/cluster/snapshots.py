@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from webhook import names
 from webhook.cluster import errors
 from webhook.cluster.apply import LeadershipLost, Leads, owner_of
-from webhook.cluster.client import Client, PatchType
+from webhook.cluster.client import Client
 from webhook.cluster.contents import KINDS
 from webhook.cluster.kinds import DEPLOYMENTS, PODS, REPLICASETS, Object
+from webhook.cluster.preconditions import patch_unless_changed
 from webhook.cluster.store import Store
 from webhook.cluster.world import StoreWorld
 from webhook.mutation.mutate import mutate
@@ -165,23 +166,9 @@ class SnapshotKeeper:
             raise errors.Forbidden(
                 errors.Call("patch", "Deployment", meta["name"], meta["namespace"]), outcome.denied
             )
-        version = {
-            "op": "test",
-            "path": "/metadata/resourceVersion",
-            "value": meta["resourceVersion"],
-        }
         log.warning("contents_repaired", namespace=meta["namespace"], name=meta["name"])
-        try:
-            return await self._client.patch(
-                DEPLOYMENTS,
-                meta["name"],
-                [version, *diff(made, outcome.object)],
-                meta["namespace"],
-                content=PatchType.JSON,
-            )
-        except errors.Invalid as error:  # how the API server says that the test did not hold
-            what = f"it was written by somebody else, or is refused: {error.message}"
-            raise errors.Conflict(error.call, what) from error
+        changes = diff(made, outcome.object)
+        return await patch_unless_changed(self._client, DEPLOYMENTS, made, changes)
 
 
 def copy_of(original: Object, name: str, deployment: Object) -> Object:
