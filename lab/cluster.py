@@ -208,7 +208,7 @@ class Lab:
         out = self.folder / f"{name}.jsonl"
         argv = [sys.executable, "-m", "lab.probe", "--url", url, "--rate", str(rate)]
         argv += ["--host", host] if host else []
-        return Probe(self.spawn(name, [*argv, "--out", str(out)]), out)
+        return Probe(self.spawn(name, [*argv, "--out", str(out)]), out, rate)
 
     # Objects --------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ class Probe:
 
     process: Process
     out: Path
+    rate: float
+    """Requests a second."""
     _answers: list[Answer] = field(default_factory=list)
     _read: int = 0
 

@@ -29,6 +29,11 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         """Whether it was answered with a 2xx."""
         return 200 <= self.status < 300
 
+    @property
+    def turn(self) -> float:
+        """Unix time when it was due: as regular as the rate."""
+        return self.start - self.late
+
     def __str__(self) -> str:
         outcome = self.error or f"status {self.status}"
         kind = "kept-alive" if self.reused else "new"
@@ -76,6 +81,22 @@ class Report:
     def worst_late(self) -> float:
         """Seconds by which the most belated request missed its turn: was the load steady?"""
         return max((answer.late for answer in self.answers), default=0.0)
+
+    def calm(self, count: int, rate: float) -> float | None:
+        """When the first of ``count`` requests in a row was sent that were all answered; or None.
+
+        In a row is by their turns at ``rate`` a second. A request that has not ended yet leaves a
+        gap there, for it may still fail.
+        """
+        run: list[Answer] = []
+        for answer in sorted(self.answers, key=lambda each: each.turn):
+            if not answer.ok or (run and answer.turn - run[-1].turn > 1.5 / rate):
+                run = []
+            if answer.ok:
+                run.append(answer)
+            if len(run) == count:
+                return run[0].start
+        return None
 
     def latency(self, quantile: float) -> float:
         """A quantile (0..1) of the latency of good answers, in seconds; 0 without any."""

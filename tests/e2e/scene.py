@@ -149,12 +149,11 @@ class Scene:
         They take longer than a proxy needs to follow what has just been done.
         """
         began = time.time()
-
-        def there() -> float | None:
-            last = self.probe.report().between(since=began).answers[-300:]
-            return last[0].start if len(last) == 300 and all(a.ok for a in last) else None
-
-        return self.lab.wait(there, 40, "300 good answers in a row")
+        return self.lab.wait(
+            lambda: self.probe.report().between(since=began).calm(300, self.probe.rate),
+            40,
+            "300 good answers in a row",
+        )
 
     def endpoints(self, service: str) -> set[str]:
         """Versions of the pods that a Service offers."""

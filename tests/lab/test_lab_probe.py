@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from msgspec.structs import replace
 
 from lab.probe import generator
 from lab.probe.generator import Generator, Target
@@ -177,3 +178,25 @@ async def _listening(serve: Serve) -> AsyncIterator[int]:
     async with server:
         yield server.sockets[0].getsockname()[1]
         await asyncio.gather(*(task for task in handlers if task))
+
+
+def test_requests_are_in_a_row_by_when_they_were_sent_not_by_when_they_ended() -> None:
+    """A slow one that was sent before a loss and ended after it does not hide the loss."""
+    slow, lost, *good = (_sent(10 + n / 100) for n in range(12))
+    slow, lost = replace(slow, latency=1.0), replace(lost, status=502)
+    ended = (*good[:1], lost, slow, *good[1:])
+    assert Report(ended).calm(10, rate=100) == good[0].start
+    assert Report(ended).calm(11, rate=100) is None
+
+
+def test_a_request_that_has_not_ended_yet_breaks_a_row() -> None:
+    """It may still fail."""
+    sent = [_sent(10 + n / 100) for n in range(12)]
+    assert Report(tuple(sent)).calm(12, rate=100) == sent[0].start
+    del sent[5]
+    assert Report(tuple(sent)).calm(7, rate=100) is None
+    assert Report(tuple(sent)).calm(6, rate=100) == sent[5].start
+
+
+def _sent(at: float) -> Answer:
+    return Answer(at + 0.003, 0.003, 0.001, 200, "v1", "", reused=True)
