@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from bench.serving import HOST, serve
 from webhook.admission.server import AdmissionServer
+from webhook.collector import relax
 from webhook.mutation.mutate import mutate
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.validate import validate
@@ -50,4 +51,5 @@ async def start(context: ssl.SSLContext) -> int:
 
 
 if __name__ == "__main__":
+    relax()
     serve(start, core=0)

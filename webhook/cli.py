@@ -264,10 +264,12 @@ def detach(
 def _run(program: Coroutine[Any, Any, None], common: Common) -> None:
     """Run a program until it ends or is told to; the exit code says whether it went well."""
     from webhook.cluster.errors import ApiError, NotConfigured  # noqa: PLC0415 as above
+    from webhook.collector import relax  # noqa: PLC0415 as above
     from webhook.reconciler.detach import NotDetached  # noqa: PLC0415 as above
     from webhook.telemetry.log import configure  # noqa: PLC0415 as above
 
     configure(common.log_level, common.log_format)
+    relax()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(program)

@@ -1,6 +1,7 @@
 """What a write to a Deployment means for its release: hold it, keep it, try it again."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -18,7 +19,6 @@ from webhook.projection.deployment import (
     hold_of,
     project_hold,
     returning,
-    template_shown,
     users_deployment,
 )
 from webhook.projection.fields import ABSENT, annotate, annotations, read, write
@@ -57,9 +57,8 @@ def mutate_deployment(request: Request, world: World, now: datetime) -> Outcome:
         decision = _updated(request, request.old, world, now)
     if decision.denied:
         return Outcome(object=request.object, denied=decision.denied)
-    held = template_shown(request.object, request.old) if decision.hold else None
     return Outcome(
-        object=project_hold(decision.users, decision.hold, held),
+        object=project_hold(decision.users, decision.hold, request.object, request.old),
         warnings=decision.warnings,
         audit=decision.audit,
     )
@@ -265,13 +264,18 @@ def _injected(
         names.VERSION: known[names.VERSION],
         names.REVISION: known[names.REVISION],
         names.APPLIED_BY: request.username or None,
-        names.APPLIED_AT: now.astimezone(UTC).isoformat(timespec="seconds"),
+        names.APPLIED_AT: _stamp(int(now.timestamp())),
     }
     if policy:
         facts[names.GUARDED_BY] = f"{policy.kind}/{policy.name}"
     if stable:
         facts[names.STABLE] = msgspec.json.encode(stable).decode()
     return annotate(users, facts)
+
+
+@lru_cache(maxsize=1)
+def _stamp(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()
 
 
 def _policys_pause(users: Object, old: Object, *, stays: bool = True) -> Object:

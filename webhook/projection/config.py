@@ -111,7 +111,7 @@ def references(template: Object) -> tuple[Ref, ...]:
 
 def plain(template: Object) -> Object:
     """The template with originals in place of snapshots; the same object if it names none."""
-    if not _may_name_copies(template):
+    if not may_name_copies(orjson.dumps(template)):
         return template
     return _renamed(template, lambda ref: source_of(ref.name)[0])
 
@@ -128,7 +128,7 @@ def shown(template: Object, digests: Mapping[str, str]) -> Object:
 
 def digests_in(template: Object) -> dict[str, str]:
     """By original: the digest of the snapshot that the template names."""
-    if not _may_name_copies(template):
+    if not may_name_copies(orjson.dumps(template)):
         return {}
     found = ((ref.kind, *source_of(ref.name)) for ref in references(template))
     return {str(Ref(kind, name)): digest for kind, name, digest in found if digest}
@@ -156,9 +156,12 @@ def snapshots_of(obj: Mapping[str, Any] | None) -> Snapshots | None:
     return read_intent(Snapshots, annotations(obj).get(names.CONFIG)) if obj else None
 
 
-def _may_name_copies(template: Object) -> bool:
-    """A quick no for nearly all templates: twenty times faster than to look at every place."""
-    return _MARK in orjson.dumps(template)
+def may_name_copies(text: bytes) -> bool:
+    """A quick no for nearly all templates, from their JSON.
+
+    Twenty times faster than to look at every place.
+    """
+    return _MARK in text
 
 
 def _renamed(template: Object, name_for: Callable[[Ref], str]) -> Object:

@@ -70,7 +70,7 @@ def returning(users: Object, hold: Hold | None) -> bool:
     return revision_of(users_template(read(users, _TEMPLATE))) == stable.revision
 
 
-def template_shown(new: Object, old: Object | None = None) -> Object | None:
+def _template_shown(new: Object | None, old: Object | None) -> Object | None:
     """The template that the held pods are made from, where the user wants another one."""
     for obj in (new, old):
         shown = shown_in(obj, _TEMPLATE)
@@ -80,14 +80,17 @@ def template_shown(new: Object, old: Object | None = None) -> Object | None:
     return kept if isinstance(kept, dict) else None
 
 
-def project_hold(users: Object, hold: Hold | None, template: Object | None = None) -> Object:
+def project_hold(
+    users: Object, hold: Hold | None, new: Object | None = None, old: Object | None = None
+) -> Object:
     """Show a hold on the user's Deployment, or, with None, the Deployment as it is.
 
-    ``template`` stays in place of the user's as long as the user is `returning`.
+    The template that ``new`` and ``old`` show, the write and what was stored, stays in place of
+    the user's as long as the user is `returning`.
     """
     running = hold is not None and not hold.aborted
     values = shown_by(hold)
-    if template is not None and returning(users, hold):
+    if returning(users, hold) and (template := _template_shown(new, old)) is not None:
         values = {**values, _TEMPLATE: template}
     shown = cover(users, values, {names.HOLD: hold.text() if hold else None})
     if not running and read(shown, _TRACK) is ABSENT:
@@ -97,7 +100,7 @@ def project_hold(users: Object, hold: Hold | None, template: Object | None = Non
 
 def projected_deployment(obj: Object) -> Object:
     """``obj`` as the webhook would have stored it: equal, unless a write passed without it."""
-    return project_hold(users_deployment(obj), hold_of(obj), template_shown(obj))
+    return project_hold(users_deployment(obj), hold_of(obj), obj)
 
 
 def with_users_pause(obj: Object) -> str | None:

@@ -45,10 +45,12 @@ def _walk_dict(
         old = before.get(key, _ABSENT)
         if new is old:
             continue
-        where = f"{path}/{_escape(key)}"
+        where = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"  # as _escape, without a call
         if old is _ABSENT:
             kept -= 1
             operations.append({"op": "add", "path": where, "value": new})
+        elif type(old) is dict and type(new) is dict:
+            _walk_dict(old, new, where, operations)
         else:
             _walk(old, new, where, operations)
     if kept != len(before):
@@ -101,6 +103,5 @@ def _size(operations: list[Operation]) -> int:
 
 
 def _escape(key: str) -> str:
-    if "~" in key:
-        key = key.replace("~", "~0")  # first, since what stands for a slash has a tilde too
-    return key.replace("/", "~1") if "/" in key else key
+    # The tilde first, since what stands for a slash has one too.
+    return key.replace("~", "~0").replace("/", "~1")

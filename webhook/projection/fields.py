@@ -53,12 +53,14 @@ def update(obj: Object, path: Path, changes: Mapping[str, Any]) -> Object:
     here = found if isinstance(found, dict) else {}
     after: Object | None = None
     for key, value in changes.items():
-        if not _same(here.get(key, ABSENT), value):
-            after = here.copy() if after is None else after
-            if value is ABSENT:
-                del after[key]
-            else:
-                after[key] = value
+        present = here.get(key, ABSENT)
+        if present is value or (type(present) is type(value) and present == value):  # as _same
+            continue
+        after = here.copy() if after is None else after
+        if value is ABSENT:
+            del after[key]
+        else:
+            after[key] = value
     if after is None:
         return obj
     return _set(obj, path, after) if after else _remove(obj, path)
@@ -98,7 +100,8 @@ def labels(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     return (obj.get("metadata") or {}).get("labels") or {}
 
 
-def annotate(obj: Object, changes: Mapping[str, str | None]) -> Object:
+def annotate(obj: Object, changes: Mapping[str, Any]) -> Object:
     """``obj`` with annotations set, or removed where the value is None."""
-    wanted = {key: ABSENT if value is None else value for key, value in changes.items()}
-    return update(obj, _ANNOTATIONS, wanted)
+    if None in changes.values():
+        changes = {key: ABSENT if value is None else value for key, value in changes.items()}
+    return update(obj, _ANNOTATIONS, changes)

@@ -10,7 +10,7 @@ import orjson
 
 from webhook import names
 from webhook.objects.raw import Object
-from webhook.projection.config import config_version
+from webhook.projection.config import config_version, may_name_copies
 from webhook.projection.fields import ABSENT, annotations, read, update
 
 _LABELS = ("metadata", "labels")
@@ -65,8 +65,7 @@ def _without(template: Object, keys: Keys) -> Object:
 
 def revision_of(users: Mapping[str, Any]) -> str:
     """A digest of the user's template: 10 hexadecimal digits of SHA-256 over its sorted JSON."""
-    text = orjson.dumps(users, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()[:10]
+    return _digest(_json(users))
 
 
 def version_of(users: Object) -> str:
@@ -76,11 +75,30 @@ def version_of(users: Object) -> str:
     template that names snapshots of its config says so as a build does in a semantic version:
     ``v2+config.3fa2c1``.
     """
-    config = config_version(users)
-    return f"{_version_of(users)}+config.{config}" if config else _version_of(users)
+    return _version(users, _json(users))
 
 
-def _version_of(users: Mapping[str, Any]) -> str:
+def revision_and_version(users: Object) -> tuple[str, str]:
+    """Both at the price of one."""
+    text = _json(users)
+    return _digest(text), _version(users, text)
+
+
+def _json(users: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(users, option=orjson.OPT_SORT_KEYS)
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:10]
+
+
+def _version(users: Object, text: bytes) -> str:
+    said = _said_version(users)
+    config = config_version(users) if may_name_copies(text) else ""
+    return f"{said}+config.{config}" if config else said
+
+
+def _said_version(users: Mapping[str, Any]) -> str:
     labelled = read(users, _VERSION_LABEL)
     if isinstance(labelled, str) and labelled:
         return labelled
@@ -92,18 +110,18 @@ def _version_of(users: Mapping[str, Any]) -> str:
 
 def keys_for(users: Object) -> Keys:
     """The keys to inject into a template that really changed."""
-    version = version_of(users)
+    revision, version = revision_and_version(users)
     return Keys(
         labels={names.VERSION: label_value(version)},
-        annotations={names.VERSION: version, names.REVISION: revision_of(users)},
+        annotations={names.VERSION: version, names.REVISION: revision},
     )
 
 
 def stable_from(template: Object) -> Stable:
     """What to remember of the template that is being replaced."""
     keys = own_keys(template)
-    users = _without(template, keys)
-    return Stable(revision=revision_of(users), version=version_of(users), keys=keys)
+    revision, version = revision_and_version(_without(template, keys))
+    return Stable(revision, version, keys)
 
 
 def stable_of(obj: Object) -> Stable | None:

@@ -11,11 +11,11 @@ from webhook.projection.deployment import hold_of, projected_deployment, users_d
 from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.template import (
     Stable,
+    revision_and_version,
     revision_of,
     stable_from,
     stable_of,
     users_template,
-    version_of,
 )
 from webhook.release.gathered import Raw, owned_by
 from webhook.release.observe_traffic import routes_of, services_of, splittable, strays_of
@@ -84,6 +84,7 @@ def deployment_view(obj: Object) -> DeploymentView:
     meta, status = obj["metadata"], obj.get("status") or {}
     users = users_deployment(obj)
     template = users_template(users["spec"]["template"])
+    revision, version = revision_and_version(template)
     replicas = users["spec"].get("replicas", 1)
     generation = meta.get("generation", 0)
     hold = hold_of(obj)
@@ -97,8 +98,8 @@ def deployment_view(obj: Object) -> DeploymentView:
         replicas=replicas,
         hold=hold,
         stable=stable_of(obj),
-        revision=revision_of(template),
-        version=version_of(template),
+        revision=revision,
+        version=version,
         pod_labels=dict(labels(obj["spec"]["template"])),
         progress_deadline=users["spec"].get("progressDeadlineSeconds") or _NATIVE_DEADLINE,
         paused_by_user=users["spec"].get("paused") is True,

@@ -177,7 +177,7 @@ def test_a_template_that_is_held_in_place_of_the_users_keeps_its_contents() -> N
     stable = showing(A, C)
     held = write(stable, TEMPLATE, shown(plain(read(stable, TEMPLATE)), {str(WEB): B}))
     memory = annotate(stable, {names.STABLE: _stable(stable)})
-    obj = project_hold(memory, Hold(mode="Halt", surge=1), read(held, TEMPLATE))
+    obj = project_hold(memory, Hold(mode="Halt", surge=1), old=held)
     assert read(obj, TEMPLATE) == read(held, TEMPLATE)
     assert needed_by(obj) == {copy_of(WEB, A), copy_of(WEB, B), copy_of(KEY, C)}
 
