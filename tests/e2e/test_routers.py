@@ -15,6 +15,7 @@ import pytest
 from lab import slipway, traefik
 from lab.api import Object
 from lab.cluster import Lab, as_yaml
+from lab.errors import LabError
 from lab.setup import Response
 from lab.slipway import Slipway
 from tests.e2e.app import App
@@ -67,7 +68,7 @@ class Stage:
     def objects(self) -> dict[str, list[Object]]:
         return {kind: self.lab.list(plural) for kind, plural in KINDS.items()}
 
-    def write(self, **shares: Share) -> None:
+    def write(self, *, term: int = 1, **shares: Share) -> None:
         """Make the route carry these shares, as the reconciler would; all must be read back."""
         owner = self.lab.get("deployments", "web", self.app.namespace)["metadata"]
         target = Target(
@@ -75,7 +76,7 @@ class Stage:
             | {"uid": owner["uid"]},
             namespace=self.app.namespace,
             services=frozenset({"web"}),
-            term=1,
+            term=term,
         )
         for made in self.router.writes(self.objects, self.stored, shares, target):
             space, name = f"--namespace={self.app.namespace}", made.object["metadata"]["name"]
@@ -189,3 +190,13 @@ def test_a_mirror_is_refused_where_the_router_can_not_and_costs_nobody_a_request
     )
     stage.write(web=share)
     assert stage.versions() == {"v1"}
+
+
+def test_an_older_leader_moves_no_weight(stage: Stage) -> None:
+    """It was paused while its successor took the weight back, and wakes up."""
+    stage.write(term=5, web=Share("web-canary", 0))
+    with pytest.raises(LabError, match="comes from an older leader"):
+        stage.write(term=4, web=Share("web-canary", 50))
+    assert stage.versions() == {"v1"}
+    stage.write(term=6, web=Share("web-canary", 100))
+    stage.wait_for({"v2"})

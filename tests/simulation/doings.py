@@ -302,8 +302,7 @@ def _two_leaders(world: World, number: int) -> None:
     world.rivals = True
     if old is not None:
         dice = random.Random(f"{world.scenario.seed} {number}")  # noqa: S311
-        if world.scenario.shape not in ("ingress", "both"):  # no term is in an Ingress
-            old.freeze(frozenset(kind for kind in KINDS if dice.random() < 0.4))
+        old.freeze(frozenset(kind for kind in KINDS if dice.random() < 0.4))
         world.clock.after((500, 4000)[number % 2], world.retire, old)
     world.lead()
 

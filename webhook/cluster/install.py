@@ -157,6 +157,12 @@ def mutating() -> list[Object]:
             "httproutes",
             _INTENT.format(key="split", also=""),
         ),
+        {
+            **_webhook("ingresses", "networking.k8s.io", "ingresses", None),
+            "objectSelector": {
+                "matchExpressions": [{"key": names.CANARY_OF, "operator": "Exists"}]
+            },
+        },
         _webhook("releases", names.GROUP, "releases", None, version="v1alpha1"),
     ]
 

@@ -8,7 +8,7 @@ from webhook.mutation.decisions import mutate_release
 from webhook.mutation.intents import fenced, is_own
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.rollout import mutate_deployment
-from webhook.mutation.routing import mutate_httproute, mutate_service
+from webhook.mutation.routing import mutate_httproute, mutate_ingress, mutate_service
 from webhook.mutation.world import World
 
 _MUTATORS: Mapping[tuple[str, str], Callable[[Request, World, datetime], Outcome]] = {
@@ -17,6 +17,7 @@ _MUTATORS: Mapping[tuple[str, str], Callable[[Request, World, datetime], Outcome
     ("gateway.networking.k8s.io", "HTTPRoute"): lambda request, world, _now: mutate_httproute(
         request, world
     ),
+    ("networking.k8s.io", "Ingress"): lambda request, world, _now: mutate_ingress(request, world),
     (names.GROUP, "Release"): mutate_release,
 }
 

@@ -9,6 +9,7 @@ from webhook.objects.selector import selects
 from webhook.projection.fields import read
 from webhook.projection.service import pin_of, project_pin, users_service
 from webhook.traffic import httproute
+from webhook.traffic.nginx_ingress import is_canary
 
 
 def mutate_service(request: Request, world: World) -> Outcome:
@@ -32,6 +33,16 @@ def mutate_httproute(request: Request, world: World) -> Outcome:
     if request.old is None:
         split = _split_for_new(users, request, world)
     return Outcome(object=httproute.project(users, split))
+
+
+def mutate_ingress(request: Request, world: World) -> Outcome:
+    """Answer a write to a canary Ingress: whose decision it carries is not its writer's to say.
+
+    A user's own Ingress is never written, and so not reviewed either.
+    """
+    if is_own(request, world) or not is_canary(request.object):
+        return Outcome(object=request.object)
+    return Outcome(object=carried(request.object, request.old))
 
 
 def _pin_for_new(users: Object, request: Request, world: World) -> Pin | None:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from webhook import names
-from webhook.cluster.kinds import DEPLOYMENTS, HTTPROUTES, RELEASES, Object
+from webhook.cluster.kinds import DEPLOYMENTS, HTTPROUTES, INGRESSES, RELEASES, Object
 from webhook.cluster.snapshot import OF_A_NAMESPACE
 from webhook.cluster.store import Store
 from webhook.objects.release import Phase
@@ -132,5 +132,6 @@ def highest_term(store: Store) -> int:
     new leader as an old one.
     """
     holds = (hold_of(obj) for obj in store.table(DEPLOYMENTS).all())
-    splits = (split_of(obj) for obj in store.table(HTTPROUTES).all())
+    routes = (*store.table(HTTPROUTES).all(), *store.table(INGRESSES).all())
+    splits = (split_of(obj) for obj in routes)
     return max((intent.term for intent in (*holds, *splits) if intent), default=0)

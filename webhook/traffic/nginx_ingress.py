@@ -68,11 +68,13 @@ def canary_ingress_name(ingress: str, root: str) -> str:
     return f"{ingress[:180].rstrip('.-')}.{root}-canary"
 
 
-def canary_ingress(primary: Object, root: str, share: Share, owner: Object) -> Object:
+def canary_ingress(
+    primary: Object, root: str, share: Share, owner: Object, term: int = 0
+) -> Object:
     """The whole canary Ingress: the primary's paths to ``root``, and the weight.
 
     ``owner`` is the Deployment's ``ownerReferences`` entry: whatever becomes of Slipway, the
-    object goes with the Deployment.
+    object goes with the Deployment. ``term`` is the leader's, for fencing.
     """
     meta, spec = primary["metadata"], primary["spec"]
     notes = copied(primary) | {PREFIX + key: value for key, value in shown(share).items()}
@@ -97,7 +99,7 @@ def canary_ingress(primary: Object, root: str, share: Share, owner: Object) -> O
                 **notes,
                 _CANARY: "true",
                 _WEIGHT: str(share.weight),
-                names.SPLIT: Split(shares={root: share}).text(),
+                names.SPLIT: Split(shares={root: share}, term=term).text(),
                 names.ROOT_SERVICE: root,
                 names.PRIMARY_INGRESS: meta["name"],
             },
@@ -271,7 +273,10 @@ def _writes(
         if is_canary(item) and (share := _share_on(item))
         for root in _roots_of(item) - target.services
     }
-    canaries = [canary_ingress(primary, r, s, target.owner) for r, s in sorted(shares.items())]
+    canaries = [
+        canary_ingress(primary, root, share, target.owner, target.term)
+        for root, share in sorted(shares.items())
+    ]
     wanted = [*canaries, *previews(primary, {**others, **shares}, target.owner)]
     kept = {item["metadata"]["name"] for item in wanted}
     unwanted = [
@@ -289,8 +294,16 @@ def _writes(
 def _same(wanted: Object, there: Mapping[str, Object]) -> bool:
     found = there.get(wanted["metadata"]["name"])
     return found is not None and (
-        found["spec"] == wanted["spec"] and annotations(found) == annotations(wanted)
+        found["spec"] == wanted["spec"] and _of_no_term(found) == _of_no_term(wanted)
     )
+
+
+def _of_no_term(ingress: Object) -> dict[str, Any]:
+    """Its annotations; what an earlier leader decided and this one would, too, is the same."""
+    notes = dict(annotations(ingress))
+    if split := read_intent(Split, notes.get(names.SPLIT)):
+        notes[names.SPLIT] = replace(split, term=0)
+    return notes
 
 
 def _lacks(

@@ -272,21 +272,25 @@ def test_webhooks_do_not_stand_in_the_way_by_default(render: Render) -> None:
         assert "caBundle" not in webhook["clientConfig"]
     assert {webhook["reinvocationPolicy"] for webhook in mutating} == {"IfNeeded"}
     resources = {rule["resources"][0] for each in mutating for rule in each["rules"]}
-    assert resources == {"deployments", "services", "httproutes", "releases"}
+    assert resources == {"deployments", "services", "httproutes", "ingresses", "releases"}
 
 
 def test_no_filter_by_content_can_let_a_deployment_past(render: Render) -> None:
     """A condition that errs skips the call, so Deployments have none of the chart's own.
 
-    Nor have Releases: who decided what is noted whatever the write looks like.
+    Nor have Releases: who decided what is noted whatever the write looks like. Canary Ingresses
+    are told from users' own by their label.
     """
     found = {w["name"]: w for w in render().one("MutatingWebhookConfiguration")["webhooks"]}
     free = {name for name, webhook in found.items() if "matchConditions" not in webhook}
-    assert free == {"deployments.slipway.dev", "releases.slipway.dev"}
+    assert free == {f"{name}.slipway.dev" for name in ("deployments", "ingresses", "releases")}
+    assert [name for name, each in found.items() if "objectSelector" in each] == [
+        "ingresses.slipway.dev"
+    ]
     assert all(len(found[name]["matchConditions"]) == 1 for name in found.keys() - free)
     extra = '--set-json=webhook.matchConditions=[{"name":"mine","expression":"true"}]'
     webhooks = render(extra).one("MutatingWebhookConfiguration")["webhooks"]
-    assert [each["matchConditions"][-1]["name"] for each in webhooks] == ["mine"] * 4
+    assert [each["matchConditions"][-1]["name"] for each in webhooks] == ["mine"] * 5
 
 
 def test_the_admission_policy_is_rendered_only_where_the_cluster_has_it(render: Render) -> None:

@@ -37,7 +37,7 @@ _PROJECTED = {
 _GROUPS = {
     "Deployment": "apps",
     "HTTPRoute": "gateway.networking.k8s.io",
-    "Ingress": "x",
+    "Ingress": "networking.k8s.io",
     "Release": names.GROUP,
 }
 

@@ -5,12 +5,13 @@ from copy import deepcopy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projection_fakes import FakeWorld, Server, note, stripped
+from projection_fakes import SLIPWAY, FakeWorld, Server, note, stripped
 
 from tests.strategies import (
     NAMESPACE,
     Object,
     backend,
+    ingress,
     route,
     routes,
     service,
@@ -19,7 +20,8 @@ from tests.strategies import (
 from webhook import names
 from webhook.mutation.world import Running
 from webhook.objects.intent import Pin, Share, Split
-from webhook.projection.fields import read, write
+from webhook.projection.fields import annotate, annotations, read, write
+from webhook.traffic.nginx_ingress import canary_ingress
 
 HASH = ("spec", "selector", names.POD_TEMPLATE_HASH)
 PIN = Pin(hash="5f6d")
@@ -231,3 +233,39 @@ def test_traffic_of_a_canary_entry_that_a_user_took_away_stays_with_its_service(
     edited = write(server.stored, ("spec", "rules"), route([backend("web", 10)])["spec"]["rules"])
     server.put(edited)
     assert weights(server.stored) == {"web": 500, "web-canary": 500}
+
+
+def _canary_ingress(weight: int, term: int) -> Object:
+    return canary_ingress(
+        ingress(("/", "web")), "web", Share("web-canary", weight), {"name": "web"}, term
+    )
+
+
+def _slipway_puts(server: Server, obj: Object) -> None:
+    server.put(obj, username=SLIPWAY, field_manager=names.FIELD_MANAGER)
+
+
+def test_an_older_leader_can_not_move_the_weight_of_a_canary_ingress() -> None:
+    """It was paused while its successor took the weight back, and wakes up."""
+    server = Server()
+    server.create(_canary_ingress(50, 6), username=SLIPWAY, field_manager=names.FIELD_MANAGER)
+    _slipway_puts(server, _canary_ingress(0, 7))
+    before = deepcopy(server.stored)
+    _slipway_puts(server, _canary_ingress(60, 6))
+    assert "older leader" in (server.outcome.denied or "")
+    assert server.stored == before
+    _slipway_puts(server, _canary_ingress(10, 8))
+    assert server.outcome.denied is None
+
+
+@pytest.mark.parametrize("term", [None, 999])
+def test_nobody_else_says_whose_decision_a_canary_ingress_carries(term: int | None) -> None:
+    """A term that is made up would shut out the leader."""
+    server = Server()
+    server.create(_canary_ingress(50, 6), username=SLIPWAY, field_manager=names.FIELD_MANAGER)
+    before = deepcopy(server.stored)
+    text = Split(shares={}, term=term).text() if term else None
+    server.put(annotate(server.stored, {names.SPLIT: text}))
+    assert server.stored == before
+    forged = Server().create(annotate(before, {names.SPLIT: text}))
+    assert names.SPLIT not in annotations(forged.stored)

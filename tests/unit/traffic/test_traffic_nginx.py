@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import NAMESPACE, Object, ingress
 from webhook import names
-from webhook.objects.intent import Share
+from webhook.objects.intent import Share, Split, read_intent
 from webhook.projection.fields import read, write
 from webhook.traffic.contract import Delete, Put, Target
 from webhook.traffic.nginx_ingress import (
@@ -257,7 +257,8 @@ def test_writes_put_what_is_wanted_and_delete_what_is_not() -> None:
     objects = {"Ingress": [primary, canary(primary), other], "IngressClass": [NGINX]}
     more = Share("web-canary", 60)
     [put] = ROUTER.writes(objects, primary, {"web": more}, TARGET)
-    assert put == Put("Ingress", canary(primary, more))
+    wanted = canary_ingress(primary, "web", more, OWNER, TARGET.term)
+    assert put == Put("Ingress", wanted)
     assert ROUTER.writes(objects, primary, {"web": SHARE}, TARGET) == []
     [gone] = ROUTER.writes(objects, primary, {}, TARGET)
     assert gone == Delete("Ingress", canary(primary))
@@ -272,3 +273,14 @@ def test_the_users_ingress_is_never_written() -> None:
             assert made.object["metadata"]["name"] != primary["metadata"]["name"]
     assert primary == before
     assert ROUTER.projected(primary) is primary
+
+
+def test_a_new_leader_does_not_write_what_the_one_before_has_written() -> None:
+    """The term alone is no reason for a write; with another weight the canary bears the new one."""
+    primary, stored = ingress(("/", "web")), canary()
+    objects = {"Ingress": [primary, stored], "IngressClass": []}
+    assert ROUTER.writes(objects, primary, {"web": SHARE}, TARGET) == []
+    [put] = ROUTER.writes(objects, primary, {"web": Share("web-canary", 30)}, TARGET)
+    split = read_intent(Split, put.object["metadata"]["annotations"][names.SPLIT])
+    assert split is not None
+    assert split.term == TARGET.term
