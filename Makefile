@@ -44,8 +44,8 @@ simulate: install ## Simulate releases: SEEDS=2000 scenarios from FIRST=0 on
 scenes: binaries ## The tests on a real cluster, with short waits
 	$(PYTEST) -n 2 --dist loadscope -m e2e
 
-e2e: binaries ## The same at production defaults; takes several times as long
-	SLIPWAY_E2E_PACE=production $(PYTEST) -n 2 --dist loadscope tests/e2e
+e2e: binaries ## The same at production defaults: mostly waits, so more at a time
+	SLIPWAY_E2E_PACE=production $(PYTEST) -n 4 --dist loadscope tests/e2e
 
 test: lint types unit scenes ## Everything that has to pass
 
