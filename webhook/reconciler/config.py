@@ -5,10 +5,9 @@ and the release begins at admission, in that write.
 """
 
 import asyncio
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -32,7 +31,7 @@ from webhook.objects.raw import Object
 from webhook.projection.config import Ref, plain, references, snapshots_of, source_of
 from webhook.projection.deployment import users_deployment
 from webhook.projection.fields import labels
-from webhook.reconciler.queue import Key, WorkQueue
+from webhook.reconciler.queue import Key, WorkQueue, utc
 from webhook.snapshots.plan import GRACE, needed_by, plan_contents, unneeded
 
 log = structlog.get_logger(__name__)
@@ -68,8 +67,10 @@ class ConfigReconciler:
         policies: Policies,
         keeper: SnapshotKeeper,
         pace: ConfigPace | None = None,
+        now: Callable[[], datetime] = utc,
     ) -> None:
         self._pace = pace or ConfigPace()
+        self._now = now
         self._client = client
         self._store = store
         self._policies = policies
@@ -144,7 +145,7 @@ class ConfigReconciler:
         if names.SNAPSHOT_OF in labels(obj):
             self._add_all(users)
             return
-        self._changed_at[namespace] = time.monotonic()
+        self._changed_at[namespace] = asyncio.get_running_loop().time()
         for deployment in users:
             self._queue.add_after((namespace, deployment["metadata"]["name"]), self._pace.gather)
 
@@ -200,7 +201,8 @@ class ConfigReconciler:
         deployment = self._store.table(DEPLOYMENTS).get(namespace, name)
         if deployment is None or "deletionTimestamp" in deployment["metadata"]:
             return
-        quiet_in = self._changed_at.get(namespace, 0.0) + self._pace.gather - time.monotonic()
+        quiet_at = self._changed_at.get(namespace, 0.0) + self._pace.gather
+        quiet_in = quiet_at - asyncio.get_running_loop().time()
         actions = plan_contents(
             deployment,
             known_in(self._store, namespace),
@@ -248,9 +250,7 @@ class ConfigReconciler:
             return
         used = named | await self._keeper.used_in(namespace)
         known = self._idle.get(namespace, {})
-        drops, self._idle[namespace] = unneeded(
-            copies, used, known, datetime.now(UTC), self._pace.grace
-        )
+        drops, self._idle[namespace] = unneeded(copies, used, known, self._now(), self._pace.grace)
         for ref in drops:
             log.info("action", namespace=namespace, action="DropCopy", snapshot=str(ref))
             await self._keeper.drop(namespace, ref)

@@ -5,7 +5,6 @@ it taken away. What an API server held a moment later is given back as well.
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -97,11 +96,12 @@ async def _settle_aborted(store: Store, actuator: Actuator) -> None:
 
 async def _at_rest(reconciler: Reconciler, store: Store, quiet: float) -> None:
     """Wait until nothing has been in flight for so many seconds."""
-    since = time.monotonic()
-    while time.monotonic() - since < quiet:
+    clock = asyncio.get_running_loop()
+    since = clock.time()
+    while clock.time() - since < quiet:
         await asyncio.sleep(_LOOK)
         if not reconciler.idle or releases_left(store):
-            since = time.monotonic()
+            since = clock.time()
 
 
 def releases_left(store: Store) -> list[str]:

@@ -1,8 +1,9 @@
 """The reconciler: a change in the cluster, a decision, its writes, until there is nothing to do."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -23,7 +24,7 @@ from webhook.reconciler.active import (
     wants_engine,
 )
 from webhook.reconciler.counts import PhaseClock
-from webhook.reconciler.queue import Key, WorkQueue
+from webhook.reconciler.queue import Key, WorkQueue, utc
 from webhook.reconciler.stranded import stranded
 from webhook.release.actions import LiftHold, Plan, SetHold, TakeUp, subject_of
 from webhook.release.observe import observe
@@ -55,7 +56,9 @@ class Reconciler:
         actuator: Actuator,
         *,
         detaching: bool = False,
+        now: Callable[[], datetime] = utc,
     ) -> None:
+        self._now = now
         self._client = client
         self._store = store
         self._policies = policies
@@ -179,11 +182,11 @@ class Reconciler:
         seen = observe(gather(self._store, deployment, policy))
         if self._detaching:
             seen = replace(seen, detaching=True, policy=None)
-        decided = plan(seen, datetime.now(UTC)) if there else retire(seen)
+        decided = plan(seen, self._now()) if there else retire(seen)
         return seen, decided
 
     async def _perform(self, deployment: Object, seen: Observed, decided: Plan) -> None:
-        self._clock.passed(seen.release, decided, datetime.now(UTC))
+        self._clock.passed(seen.release, decided, self._now())
         roots = frozenset(root.name for root in seen.roots).union(
             *(route.roots for route in seen.routes)  # also of Services that were deleted
         )
@@ -207,7 +210,7 @@ class Reconciler:
 
     async def _rest(self, key: Key, seen: Observed, decided: Plan, *, there: bool) -> None:
         if decided.wake_at is not None:
-            wait = (decided.wake_at - datetime.now(UTC)).total_seconds()
+            wait = (decided.wake_at - self._now()).total_seconds()
             self._queue.add_after(key, wait)
         if not there or (seen.release is None and not decided.wake_at):
             await self._active.end(key)

@@ -1,11 +1,16 @@
 """Which Deployments want a look, and when: each at most once at a time."""
 
 import asyncio
-import time
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 Key: TypeAlias = tuple[str, str]
 """(namespace, name) of a Deployment."""
+
+
+def utc() -> datetime:
+    """The time of day; beside it only the event loop has a clock."""
+    return datetime.now(UTC)
 
 
 class WorkQueue:
@@ -36,13 +41,14 @@ class WorkQueue:
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Make a key due later; an earlier time that is set already stays."""
-        at = time.monotonic() + max(0.0, seconds)
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(0.0, seconds)
         known = self._timers.get(key)
         if known:
             if known[0] <= at:
                 return
             known[1].cancel()
-        handle = asyncio.get_running_loop().call_later(max(0.0, seconds), self._ring, key)
+        handle = loop.call_later(max(0.0, seconds), self._ring, key)
         self._timers[key] = (at, handle)
 
     async def get(self) -> Key:
