@@ -24,7 +24,7 @@ from webhook.cluster.store import Store
 from webhook.cluster.table import Change
 from webhook.reconciler.active import calls_for_engine, in_flight, key_of_release, wants_engine
 from webhook.reconciler.stranded import stranded
-from webhook.release.actions import LiftHold, Plan, SetHold, TakeUp
+from webhook.release.actions import LiftHold, Plan, Protect, SetHold, TakeUp
 from webhook.release.observe import observe
 from webhook.release.observed import Observed
 from webhook.release.plan import plan
@@ -226,7 +226,7 @@ class Process:
             if current is not None and _wanted(current) != based_on:
                 return  # its user wrote it meanwhile
             await self._actuator.perform(current or deployment, roots, action)
-            if isinstance(action, SetHold | LiftHold | TakeUp):
+            if isinstance(action, SetHold | LiftHold | TakeUp | Protect):
                 based_on = _wanted(self._store.table(DEPLOYMENTS).get(*key) or deployment)
 
     async def _follow(self, key: Key) -> None:

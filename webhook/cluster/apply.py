@@ -53,6 +53,7 @@ from webhook.release.actions import (
     LabelPod,
     LiftHold,
     MarkFailed,
+    Protect,
     Record,
     RemoveStray,
     ScaleReplicaSet,
@@ -130,6 +131,9 @@ class Actuator:
                 await self._annotate(DEPLOYMENTS, deployment, {names.HOLD: hold.text()})
             case TakeUp(stable=stable):
                 await self._annotate(DEPLOYMENTS, deployment, self._taken_up(deployment, stable))
+            case Protect(stable=stable):
+                known = msgspec.json.encode(stable).decode()
+                await self._annotate(DEPLOYMENTS, deployment, {names.STABLE: known})
             case LiftHold():
                 lifted = {names.HOLD: None, names.STABLE: None}
                 await self._annotate(DEPLOYMENTS, deployment, lifted)

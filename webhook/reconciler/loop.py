@@ -26,7 +26,7 @@ from webhook.reconciler.active import (
 from webhook.reconciler.counts import PhaseClock
 from webhook.reconciler.queue import Key, WorkQueue, utc
 from webhook.reconciler.stranded import stranded
-from webhook.release.actions import LiftHold, Plan, SetHold, TakeUp, subject_of
+from webhook.release.actions import LiftHold, Plan, Protect, SetHold, TakeUp, subject_of
 from webhook.release.observe import observe
 from webhook.release.observed import Observed
 from webhook.release.plan import plan
@@ -205,7 +205,7 @@ class Reconciler:
                 why=decided.reason,
             )
             await self._actuator.perform(current or deployment, roots, action)
-            if isinstance(action, SetHold | LiftHold | TakeUp):
+            if isinstance(action, SetHold | LiftHold | TakeUp | Protect):
                 based_on = _wanted(self._store.table(DEPLOYMENTS).get(*key) or deployment)
 
     async def _rest(self, key: Key, seen: Observed, decided: Plan, *, there: bool) -> None:

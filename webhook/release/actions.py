@@ -53,6 +53,13 @@ class TakeUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Protect:
+    """Remember another version than the one before as released: it is what serves."""
+
+    stable: Stable
+
+
+@dataclass(frozen=True, slots=True)
 class LiftHold:
     """Give the Deployment back to its user, and the rollout to the native controller."""
 
@@ -152,6 +159,7 @@ Action: TypeAlias = (
     | DeleteRelease
     | SetHold
     | TakeUp
+    | Protect
     | LiftHold
     | SetPin
     | ExposeCanary

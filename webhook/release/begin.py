@@ -19,6 +19,7 @@ from webhook.release.actions import (
     LabelPod,
     LiftHold,
     Plan,
+    Protect,
     RemoveStray,
     SetHold,
     SetPin,
@@ -47,6 +48,8 @@ def begin(seen: Observed) -> Plan:
         return Plan(actions=(LiftHold(),), reason="what a lifted hold left is taken away")
     if hold is None or hold.aborted:
         return _wanted_at_rest(seen) or _at_rest(seen)
+    if not hold.term and seen.serves_more and seen.serving and seen.serving != stable:
+        return Plan(actions=(Protect(seen.serving),), reason="an older version is what serves")
     if stable is None or seen.stable is None:
         return Plan(actions=(LiftHold(),), reason="no released version is left to protect")
     if deployment.revision == stable.revision and not (seen.leftovers or hold.new_pods):

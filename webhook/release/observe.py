@@ -45,6 +45,7 @@ def observe(raw: Raw) -> Observed:
     running = next((r for r in releases if not r.status.phase.finished), None)
     stable, canary, leftovers = _sides(raw, view, running)
     roots, canaries = services_of(raw, view, _labels_of(raw, stable))
+    serving, serves_more = (None, False) if running else _serving(raw, view, stable)
     routes, routed = routes_of(raw, view, splittable(roots, canaries, running), running)
     return Observed(
         deployment=view,
@@ -72,7 +73,8 @@ def observe(raw: Raw) -> Observed:
         release=running,
         finished=tuple(r for r in releases if r.status.phase.finished),
         policy=raw.policy,
-        serving=_serving(raw, view),
+        serving=serving,
+        serves_more=serves_more,
         taken=frozenset(
             s["metadata"]["name"] for s in raw.services if names.CANARY_OF not in labels(s)
         ),
@@ -184,15 +186,22 @@ def _younger(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[str, 
     )
 
 
-def _serving(raw: Raw, view: DeploymentView) -> Stable | None:
-    """The newest ReplicaSet that has pods, of another template if any, to return to."""
-    template = raw.deployment["spec"]["template"]
+def _serving(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[Stable | None, bool]:
+    """The version with the most ready pods, of another template if any; if they are more.
+
+    A rollout that no policy guarded may stand still half way: what it replaces serves.
+    """
+    template, pods = raw.deployment["spec"]["template"], _pods_by_owner(raw.pods)
     running = [
-        rs for rs in raw.replicasets if owned_by(rs, view.uid) and rs["spec"].get("replicas", 0) > 0
+        (len(_side(rs, pods).ready), _native_revision(rs), _template_of(rs))
+        for rs in raw.replicasets
+        if owned_by(rs, view.uid) and rs["spec"].get("replicas", 0) > 0
     ]
-    others = [rs for rs in running if _template_of(rs) != template]
-    newest = max(others or running, key=_native_revision, default=None)
-    return stable_from(_template_of(newest)) if newest else None
+    others = [each for each in running if each[2] != template]
+    most = max(others or running, key=lambda each: each[:2], default=None)
+    if most is None:
+        return None, False
+    return stable_from(most[2]), most[0] > (len(stable.ready) if stable else 0)
 
 
 def _native_revision(rs: Object) -> int:

@@ -179,7 +179,9 @@ class Observed:
     """Earlier releases of this Deployment, newest first."""
     policy: Policy | None = None
     serving: Stable | None = None
-    """What serves beside the present template, where no hold remembers it."""
+    """What serves beside the present template: of all versions the one with the most ready pods."""
+    serves_more: bool = False
+    """It has more of them than the version that the hold remembers as released."""
     taken: frozenset[str] = frozenset()
     """Names of the namespace's Services that are not Slipway's."""
     detaching: bool = False

@@ -1,7 +1,9 @@
 """From raw objects to what the engine decides on."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from raw_objects import UID, live, pod, release, replicaset, slice_of
 
@@ -10,16 +12,19 @@ from webhook import names
 from webhook.objects.intent import Hold, Pin, Share, Split
 from webhook.objects.release import Phase
 from webhook.projection.service import project_pin
-from webhook.projection.template import revision_of
+from webhook.projection.template import revision_of, stable_from
+from webhook.release.actions import Protect
 from webhook.release.gathered import Raw
 from webhook.release.observe import deployment_view, observe, pod_view
 from webhook.release.observed import Observed, RootView, RouteRef
+from webhook.release.plan import plan
 from webhook.traffic import httproute
 from webhook.traffic.canary_service import canary_service
 from webhook.traffic.nginx_ingress import canary_ingress
 
 STEP = Hold(mode="Step", surge=1)
 OWNER = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": UID}
+NOW = datetime(2026, 10, 1, tzinfo=UTC)
 V1, V2 = replicaset("v1"), replicaset("v2", replicas=1, revision=2)
 
 
@@ -308,3 +313,36 @@ def test_labels_of_the_new_pods_are_those_that_the_template_shows() -> None:
     obj = live()
     obj["spec"]["template"]["metadata"]["labels"][names.VERSION] = "v2"
     assert deployment_view(obj).pod_labels == {"app": "web", names.VERSION: "v2"}
+
+
+# What serves
+
+
+def half_way(*ready: str, hold: Hold | None = None) -> Observed:
+    """v3 is applied while v2, which nothing guarded, stands still beside v1."""
+    obj = live("web:v3", hold=hold or Hold(mode="Gate"))
+    known = msgspec.json.encode(stable_from(template("web:v2"))).decode()
+    obj["metadata"]["annotations"][names.STABLE] = known
+    sides = [replicaset("v1"), replicaset("v2", revision=2)]
+    pods = [pod(f"{each}-{i}", each) for i, each in enumerate(ready)]
+    pods.append(pod("v2-new", "v2", ready="False"))
+    return observe(Raw(deployment=obj, replicasets=sides, pods=pods))
+
+
+def test_a_rollout_that_stands_still_is_not_what_a_release_returns_to() -> None:
+    """Its pods do not serve; those of the version before do, and are protected."""
+    seen = half_way("v1", "v1", "v2")
+    assert seen.serves_more
+    assert plan(seen, NOW).actions == (Protect(stable_from(template("web:v1"))),)
+
+
+def test_a_rollout_that_is_more_than_half_done_is_what_a_release_returns_to() -> None:
+    """It has as many ready pods as the version before, or more."""
+    assert not half_way("v1", "v2").serves_more
+    assert not half_way("v1", "v2", "v2").serves_more
+
+
+def test_what_a_release_returns_to_stays_once_it_has_begun() -> None:
+    """The hold carries the term of who acts on it."""
+    seen = half_way("v1", "v1", hold=Hold(mode="Gate", term=1))
+    assert Protect not in map(type, plan(seen, NOW).actions)
