@@ -55,6 +55,7 @@ def _add(totals: Result, result: Result) -> None:
     totals.events += result.events
     totals.writes += result.writes
     totals.crashes += result.crashes
+    totals.happened.update(dict.fromkeys(result.happened, 1))
 
 
 def _tell(story: Scenario, result: Result, *, shrink: bool) -> None:
@@ -73,6 +74,8 @@ def _summary(totals: Result, failed: int, seconds: float, reached: coverage.Cell
         f"{totals.crashes} crashes, {failed} failed, in {seconds:.1f} s "
         f"({rate:.0f} releases a minute)"
     )
+    happened = ", ".join(f"{what} {n}" for what, n in sorted(totals.happened.items()))
+    print(f"interruptions, in so many scenarios: {happened}")
     missing = coverage.missing(reached)
     print(f"phase table: {len(reached)} legal cells reached, missing: {missing or 'none'}")
     passing = coverage.illegal_cells_that_pass()

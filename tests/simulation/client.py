@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tests.simulation.api_server import ApiServer, Refused, Who
@@ -45,18 +45,25 @@ class Trouble(Protocol):
 class FakeClient:
     """As `webhook.cluster.client.Client`, as far as the reconciler uses it."""
 
-    def __init__(self, api: ApiServer, trouble: Trouble) -> None:
-        self._api, self._trouble = api, trouble
+    def __init__(
+        self, api: ApiServer, trouble: Trouble, pause: Callable[[int], Awaitable[None]] = Later
+    ) -> None:
+        self._api, self._trouble, self._pause = api, trouble, pause
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
         call = Call("get", kind.kind, name, namespace or "")
-        await Later(self._trouble.latency())
+        await self._pause(self._trouble.latency())
         return _translated(call, lambda: self._api.get(kind, namespace or "", name))
 
     async def list(self, kind: Kind, namespace: str | None = None, **options: Any) -> Page:
-        await Later(self._trouble.latency())
+        await self._pause(self._trouble.latency())
         trim = options.get("trim") or (lambda obj: obj)
-        found = [o for o in self._api.all(kind) if namespace in (None, o["metadata"]["namespace"])]
+        found = [
+            obj
+            for obj in self._api.all(kind)
+            if namespace in (None, obj["metadata"].get("namespace"))
+            and options.get("labels") in (None, *(obj["metadata"].get("labels") or ()))
+        ]
         return Page([trim(obj) for obj in found], str(self._api.version))
 
     async def create(self, kind: Kind, body: Object, namespace: str | None = None) -> Object:
@@ -87,9 +94,9 @@ class FakeClient:
 
     async def _write(self, call: Call, body: Any, effect: Callable[[], Any]) -> Any:
         fault = self._trouble.before(call)
-        await Later(self._trouble.latency())
+        await self._pause(self._trouble.latency())
         if fault == "late":
-            await Later(9000)
+            await self._pause(9000)
         if fault == "crash before":
             raise Crashed
         _refuse_early(call, fault)
@@ -102,9 +109,9 @@ class FakeClient:
         if fault == "crash after":
             raise Crashed
         if fault == "timeout":
-            await Later(10_000)
+            await self._pause(10_000)
             raise errors.Timeout(call, "no answer within 10 s")
-        await Later(self._trouble.latency())
+        await self._pause(self._trouble.latency())
         return made
 
 

@@ -68,9 +68,11 @@ class DataPlane:
             if any(t.service == service for t in proxy.targets) and not proxy.inside:
                 yield proxy.name
 
-    def unsettled(self, kind: Kind, name: str) -> bool:
-        """Whether a change of an object is still on its way to a proxy."""
-        return any(proxy.waiting.get((kind.kind, name), 0) for proxy in self.proxies)
+    def known(self, kind: Kind, name: str) -> Iterable[Object]:
+        """A route as each proxy that knows it has applied it."""
+        for proxy in self.proxies:
+            if (kind.kind, name) in proxy.routes:
+                yield proxy.routes[kind.kind, name]
 
     def _changed(self, kind: Kind, type_: str, obj: Object, old: Object | None) -> None:
         gone = type_ == "DELETED"

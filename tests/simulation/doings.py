@@ -10,35 +10,15 @@ from tests.simulation.api_server import Key, Refused
 from tests.simulation.deployments import HASH, is_ready
 from tests.simulation.patches import Object
 from tests.simulation.policies import random_strategy
-from tests.simulation.reading import hold_text, notes, running_release, status_of
+from tests.simulation.reading import running_release, status_of
 from tests.simulation.scenario import KINDS
 from tests.simulation.users import ALICE, WEB
 from tests.simulation.world import World
-from webhook import names
 from webhook.cluster.kinds import DEPLOYMENTS, HTTPROUTES, PODS, RELEASES, SERVICES, Kind
 
 VERSIONS = ("v1", "v2", "v3", "v4", "v5")
 _LONG = 10**9
 _STABLE_GOES = ("lift", "clean")
-
-
-def do(world: World, what: str, number: int) -> None:
-    """Do it, as far as it makes sense now; a refused write of a user's is a broken rule."""
-    world.note(f"{what} ({number})")
-    if world.webhook_out and not _policy_holds(world, what):
-        _webhook_up(world)
-    try:
-        DOINGS[what](world, number)
-    except Refused as error:
-        world.rules.broken.append(f"refused: {what}: {error}")
-
-
-def _policy_holds(world: World, what: str) -> bool:
-    """Whether the API server's own admission policy guards this write without the webhook."""
-    found = world.users.deployment
-    if not world.scenario.admission_policy or found is None or running(world) or hold_text(found):
-        return False
-    return what in ("apply", "replace with", "restart") and names.GUARDED_BY in notes(found)
 
 
 # Templates
@@ -312,16 +292,6 @@ def _cut(world: World, number: int) -> None:
         world.leader.cut(None, (5, 300, 5000)[number % 3])
 
 
-def _webhook_down(world: World, number: int) -> None:
-    """Short, and nobody applies anything meanwhile but Slipway: see `docs/simulation.md`."""
-    world.webhook_out = world.webhook.down = True
-    world.clock.after((50, 1000)[number % 2], _webhook_up, world)
-
-
-def _webhook_up(world: World) -> None:
-    world.webhook_out = world.webhook.down = False
-
-
 # Looking
 
 
@@ -394,5 +364,4 @@ DOINGS: Mapping[str, Callable[[World, int], object]] = {
     "two leaders": _two_leaders,
     "cut": _cut,
     "webhook cut": lambda w, n: w.webhook.cut((100, 4000)[n % 2]),
-    "webhook down": _webhook_down,
 }

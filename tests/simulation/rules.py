@@ -69,6 +69,8 @@ class Rules:
         self._granted_lift = -1
         """Until when a hold may be lifted though the Release that granted it was deleted."""
         self.webhook_out = False
+        self.leaving = False
+        """Slipway is being uninstalled, or is: no policy counts any more."""
         Capacity(api, excuses, self._fail)
         api.subscribe(self._changed)
 
@@ -78,6 +80,9 @@ class Rules:
     def forget(self) -> None:
         """Somebody deleted the Release: who begins anew knows nothing of the one before."""
         self._taken_back.clear()
+
+    def _policy(self) -> Object | None:
+        return None if self.leaving else wanted_policy(self._api)
 
     # What is written
 
@@ -129,7 +134,7 @@ class Rules:
         held, was_held = hold_text(obj), hold_text(old)
         waits, waited = _waits(obj), old is not None and _waits(old)
         if old is not None and (held or waits) and not (was_held or waited):
-            self._free_hashes = {self._hash_of(old["spec"]["template"])}
+            self._free_hashes = {self._hash_of(old["spec"]["template"]), *self._out(old)}
             self._guarded = True
             self.excuses.begin()
         if was_held and not held:
@@ -141,13 +146,19 @@ class Rules:
         if not held and not waits:
             self._free_hashes.add(self._hash_of(obj["spec"]["template"]))
 
+    def _out(self, deployment: Object) -> set[str]:
+        """Hashes of what is out already when a hold begins: a rollout may have stood half way."""
+        uid = deployment["metadata"]["uid"]
+        mine = [rs for rs in self._api.all(REPLICASETS) if uid in owners(rs)]
+        return {rs["metadata"]["labels"][HASH] for rs in mine if rollout.size(rs)}
+
     def _passes(self, obj: Object, old: Object) -> None:
         """A new template passes unguarded only where nothing can guard it."""
         if self._hash_of(obj["spec"]["template"]) in self._free_hashes:
             return  # the released one, given back late
         known = self._clock.now - self._policy_since > _KNOWN_AFTER
         replicas = [o["spec"]["replicas"] for o in (obj, old)]
-        if known and wanted_policy(self._api) and 0 not in replicas and not self.webhook_out:
+        if known and self._policy() and 0 not in replicas and not self.webhook_out:
             self._fail("rule 1", "a new template is not held, though a policy is for it")
 
     def _lifted(self, obj: Object, old: Object) -> None:
@@ -160,10 +171,10 @@ class Rules:
             return
         if stable is not None and wanted == stable.revision:
             return
-        if running is None and self._clock.now < self._granted_lift:
-            return
-        if running is None and (wanted_policy(self._api) is None or not self._serves(obj)):
+        if running is None and (self._policy() is None or not self._serves(obj)):
             self._guarded = False
+            return
+        if running is None and self._clock.now < self._granted_lift:
             return
         self._fail("rule 1", "the hold was lifted, and no release was ready for it")
 
@@ -216,13 +227,12 @@ class Rules:
         pins = [o["spec"]["selector"].get(HASH) for o in (obj, old)]
         if None in pins or pins[0] == pins[1] or not self._goes_forward() or self.plane is None:
             return
+        name = obj["metadata"]["name"]
         for route in self._api.all(HTTPROUTES):
-            meta = route["metadata"]
-            if obj["metadata"]["name"] in shares_in(route) and self.plane.unsettled(
-                HTTPROUTES, meta["name"]
-            ):
-                name = obj["metadata"]["name"]
-                self._fail("rule 3", f"{name}: its selector changes while its weight does")
+            wanted = shares_in(route).get(name)
+            for known in self.plane.known(HTTPROUTES, route["metadata"]["name"]):
+                if wanted is not None and shares_in(known).get(name) != wanted:
+                    self._fail("rule 3", f"{name}: its selector changes while its weight does")
 
     def _goes_forward(self) -> bool:
         deployment = self._api.find(DEPLOYMENTS, "shop", "web")

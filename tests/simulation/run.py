@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.simulation.doings import do, quota_over, running
+from tests.simulation.actions import do
 from tests.simulation.ends import leftovers
 from tests.simulation.finish import finish_something
 from tests.simulation.scenario import Action, Scenario
@@ -27,6 +28,8 @@ class Result:
     events: int = 0
     writes: int = 0
     crashes: int = 0
+    happened: Counter[str] = field(default_factory=Counter)
+    """Interruptions that took place, by name."""
     trace: list[str] = field(default_factory=list)
 
 
@@ -45,12 +48,15 @@ class Run:
         except Exception as error:  # a crash of the engine or of the model is a finding as well
             broken = f"exception: {type(error).__name__}: {error}"
             world.note(traceback.format_exc())
+        for process in list(world.processes):
+            world.retire(process)
         return Result(
             broken=broken,
             releases=world.rules.releases,
             events=world.clock.passed,
             writes=world.writes,
             crashes=world.crashes,
+            happened=world.happened,
             trace=world.trace,
         )
 
@@ -62,8 +68,8 @@ class Run:
         broken = self._until_quiet()
         while not broken and finish_something(world):
             broken = self._until_quiet()
-        if not broken and world.rivals:  # what an older leader wrote late, the next term mends
-            self._begin_term()
+        if not broken and world.rivals and world.installed:
+            self._begin_term()  # what an older leader wrote late, the next term mends
             broken = self._until_quiet()
         return broken or leftovers(world) or self._moves_at_rest()
 
@@ -123,6 +129,3 @@ class Run:
 def run(scenario: Scenario, *, tracing: bool = False) -> Result:
     """Run a scenario; the same one gives the same result."""
     return Run(scenario, tracing=tracing).result()
-
-
-__all__ = ["Result", "quota_over", "run", "running"]

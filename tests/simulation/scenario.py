@@ -27,6 +27,7 @@ _RARE = (
     "scale to 0", "apply and scale", "webhook cut", "edit route", "edit service", "webhook down",
     "kill new", "kill new", "result",
 )  # fmt: skip
+_SELDOM = ("uninstall", "upgrade")
 
 OPEN: frozenset[str] = frozenset()
 """Actions that the engine does not get over yet: drawn, and left out. See docs/simulation.md."""
@@ -123,7 +124,7 @@ def _spec(dice: random.Random) -> dict[str, Any]:
 def _actions(dice: random.Random) -> tuple[Action, ...]:
     out = [Action("apply")]
     for _ in range(dice.choice((0, 1, 1, 2, 3, 4, 6))):
-        what = dice.choice(_COMMON if dice.random() < 0.6 else _RARE)
+        what = dice.choice(dice.choices((_COMMON, _RARE, _SELDOM), (0.5, 0.3, 0.2))[0])
         if what in OPEN:
             continue
         stage = dice.choice(STAGES) if dice.random() < 0.5 else ""

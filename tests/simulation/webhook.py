@@ -25,7 +25,7 @@ class Webhook:
 
     def __init__(self, clock: Clock, dice: random.Random, *, admission_policy: bool) -> None:
         self._clock, self._dice = clock, dice
-        self._admission_policy = admission_policy
+        self.admission_policy = admission_policy
         self._watches: dict[Kind, Watch] = {}
         self._store = Store(None)  # type: ignore[arg-type] nothing is followed through it
         self._world = StoreWorld(self._store, IDENTITY)
@@ -50,7 +50,7 @@ class Webhook:
         self, kind: Kind, operation: str, obj: Object, old: Object | None, who: Who
     ) -> Object:
         """The object to store; raises Refused where the write is denied."""
-        if self._admission_policy and kind is DEPLOYMENTS and old is not None:
+        if self.admission_policy and kind is DEPLOYMENTS and old is not None:
             obj = _paused_by_policy(obj, old)
         if self.down:
             return obj

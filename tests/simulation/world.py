@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -59,11 +60,17 @@ class World:
         self.writes = 0
         self.crashes = 0
         self.term = 0
-        self.processes: list[Process] = []
+        self.processes: list[Any] = []
         self._current: Process | None = None
         self.webhook_out = False
         self.rivals = False
         """Two leaders wrote at once, for a while."""
+        self.installed = True
+        """False from the moment in which an uninstall begins."""
+        self.unguards = False
+        self.back_in: int | None = None
+        self.happened: Counter[str] = Counter()
+        """Interruptions that really took place, by name."""
         self._faults = {fault.write: fault.what for fault in scenario.faults}
         self._slow = dict(scenario.slow)
         self._entered: Callable[[str], None] = lambda _stage: None
@@ -126,7 +133,7 @@ class World:
             self.dice,
             self,
             self.term,
-            slow=lambda kind: self._slow.get(kind.kind, 60),
+            slow=self.lateness,
             ended=self._crashed,
             broke=self._broke,
             decided=self._decided,
@@ -141,7 +148,16 @@ class World:
     def leader(self) -> Process | None:
         return None if self._current is None or self._current.dead else self._current
 
-    def retire(self, process: Process) -> None:
+    def resign(self) -> Process | None:
+        """Nobody leads any more; returns who did."""
+        leader, self._current = self.leader, None
+        return leader
+
+    def lateness(self, kind: Kind) -> int:
+        """By how many milliseconds watches of a kind may be late."""
+        return self._slow.get(kind.kind, 60)
+
+    def retire(self, process: Any) -> None:
         process.stop()
         if process in self.processes:
             self.processes.remove(process)
@@ -152,10 +168,10 @@ class World:
         led = process is self._current
         self.retire(process)
         if led:
-            self.clock.after(self.dice.choice((30, 500, 4000)), self._lead_again)
+            self.clock.after(self.dice.choice((30, 500, 4000)), self.lead_if_nobody)
 
-    def _lead_again(self) -> None:
-        if self._current is None or self._current.dead:
+    def lead_if_nobody(self) -> None:
+        if self.installed and self.leader is None:
             self.lead()
 
     def _broke(self, error: BaseException) -> None:
