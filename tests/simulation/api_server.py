@@ -228,11 +228,11 @@ class ApiServer:
                 elif "deletionTimestamp" not in obj["metadata"]:
                     self.end_pod(key)
 
-    def end_pod(self, key: Key) -> None:
+    def end_pod(self, key: Key, grace: int = 100) -> None:
         """A pod terminates: it is marked, and gone after its grace period."""
         pod = self._objects[PODS][key]
         self.write(PODS, with_meta(pod, deletionTimestamp=self._clock.stamp()))
-        self._clock.after(100, self._pod_gone, key, pod["metadata"]["uid"])
+        self._clock.after(grace, self._pod_gone, key, pod["metadata"]["uid"])
 
     def _pod_gone(self, key: Key, uid: str) -> None:
         pod = self._objects[PODS].get(key)

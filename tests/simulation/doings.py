@@ -100,7 +100,7 @@ def _kill(world: World, number: int) -> None:
         world.api.end_pod(_key(pod))
     elif old:
         pod = old[number % len(old)]
-        if _others_serve(world, pod["metadata"]["uid"]):
+        if others_serve(world, {pod["metadata"]["uid"]}):
             world.api.end_pod(_key(pod))
 
 
@@ -111,12 +111,13 @@ def _kill_new(world: World, _number: int) -> None:
         world.api.end_pod(_key(pod))
 
 
-def _others_serve(world: World, uid: str) -> bool:
+def others_serve(world: World, gone: set[str]) -> bool:
+    """Whether each Service that is asked has a ready pod beside these."""
     for proxy in world.plane.proxies:
         for target in proxy.targets:
             uids = proxy.slices.get(target.service, frozenset())
-            others = [p for each in uids - {uid} if (p := world.api.by_uid(each))]
-            if uid in uids and not any(map(is_ready, others)):
+            others = [p for each in uids - gone if (p := world.api.by_uid(each))]
+            if uids & gone and not any(map(is_ready, others)):
                 return False
     return True
 

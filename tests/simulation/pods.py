@@ -26,6 +26,7 @@ class Kubelets(Nodes):
         self._clock, self._api, self._dice = clock, api, dice
         self._broken, self._ends = broken, ends
         self._ready_since: dict[str, int] = {}
+        self._gone: set[str] = set()
 
     def started(self, pod: Object) -> None:
         stamp = self._clock.stamp()
@@ -44,9 +45,24 @@ class Kubelets(Nodes):
         """A ready pod gets unready, and stays so."""
         self._set(pod, "False", self._clock.stamp())
 
+    def go(self, pod: Object) -> None:
+        """The node is lost, or cut off: what ran there is not ready, and does not get ready."""
+        self._gone.add(pod["metadata"]["uid"])
+        if is_ready(pod):
+            self.lose(pod)
+
+    def come_back(self, uid: str) -> None:
+        """The node is there again, with what ran on it."""
+        self._gone.discard(uid)
+        pod = self._api.by_uid(uid)
+        if pod is not None and image_of(pod) not in self._broken:
+            self._ready(uid)
+
     def _ready(self, uid: str) -> None:
         pod = self._api.by_uid(uid)
         if pod is None or "deletionTimestamp" in pod["metadata"] or is_ready(pod):
+            return
+        if uid in self._gone:
             return
         self._ready_since[uid] = self._clock.now
         self._set(pod, "True", self._clock.stamp())

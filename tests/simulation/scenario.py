@@ -27,7 +27,7 @@ _RARE = (
     "scale to 0", "apply and scale", "webhook cut", "edit route", "edit service", "webhook down",
     "kill new", "kill new", "result",
 )  # fmt: skip
-_SELDOM = ("uninstall", "upgrade")
+_SELDOM = ("uninstall", "upgrade", "disable", "evict", "evict", "drain", "lose node", "lose node")
 
 OPEN: frozenset[str] = frozenset()
 """Actions that the engine does not get over yet: drawn, and left out. See docs/simulation.md."""
@@ -74,6 +74,8 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     slow: tuple[tuple[str, int], ...] = ()
     """Kinds whose watches may be so many milliseconds late."""
+    budget: int | str | None = None
+    """``minAvailable`` of a PodDisruptionBudget for the pods of all versions."""
     admission_policy: bool = False
     features: bool = True
     """Whether the Gateway is known to be able to do all that a step can ask for."""
@@ -101,6 +103,7 @@ def scenario(seed: int, *, everything: bool = True) -> Scenario:
         admission_policy=dice.random() < 0.5,
         features=dice.random() < 0.8,
         everything=everything,
+        budget=dice.choice((None, 1, 2, "50%", "100%")),
     )
 
 

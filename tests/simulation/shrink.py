@@ -40,6 +40,8 @@ def _smaller(scenario: Scenario) -> Iterable[Scenario]:
     if scenario.shape not in ("route", "service"):
         yield replace(scenario, shape="route")
         yield replace(scenario, shape="service")
+    if scenario.budget is not None:
+        yield replace(scenario, budget=None)
     if scenario.replicas > 1:
         yield replace(scenario, replicas=scenario.replicas - 1)
     if scenario.admission_policy:

@@ -254,6 +254,12 @@ def upgrade(world: World, number: int) -> None:
     world.clock.after((10, 500, 4000)[number % 3], world.lead_if_nobody)
 
 
-DOINGS = {"uninstall": uninstall, "upgrade": upgrade}
+def disable(world: World, _number: int) -> None:
+    """The policy's strategy is ``none`` from now on: the next change is not guarded."""
+    world.happened["disable"] += 1
+    world.users.set_policy({**world.scenario.policy, "strategy": {"none": {}}})
+
+
+DOINGS = {"uninstall": uninstall, "upgrade": upgrade, "disable": disable}
 
 __all__ = ["DOINGS", "Detacher"]
