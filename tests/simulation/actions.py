@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.simulation import doings, nodes, unhooked, uninstall
+from tests.simulation import autoscaler, doings, nodes, unhooked, uninstall
 from tests.simulation.api_server import Refused
 from tests.simulation.world import World
 
 ACTIONS: Mapping[str, Callable[[World, int], object]] = {
     **doings.DOINGS,
+    **autoscaler.DOINGS,
     **nodes.DOINGS,
     **unhooked.DOINGS,
     **uninstall.DOINGS,

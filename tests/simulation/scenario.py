@@ -27,7 +27,10 @@ _RARE = (
     "scale to 0", "apply and scale", "webhook cut", "edit route", "edit service", "webhook down",
     "kill new", "kill new", "result",
 )  # fmt: skip
-_SELDOM = ("uninstall", "upgrade", "disable", "evict", "evict", "drain", "lose node", "lose node")
+_SELDOM = (
+    "uninstall", "upgrade", "disable", "evict", "evict", "drain", "lose node", "lose node",
+    "autoscale", "autoscale",
+)  # fmt: skip
 
 OPEN: frozenset[str] = frozenset()
 """Actions that the engine does not get over yet: drawn, and left out. See docs/simulation.md."""

@@ -55,11 +55,19 @@ class Users:
             self._api.delete(kind, key)
         return wanted
 
-    def patch(self, kind: Kind, key: Key, patch: Object, who: Who = ALICE) -> None:
+    def patch(
+        self,
+        kind: Kind,
+        key: Key,
+        patch: Object,
+        who: Who = ALICE,
+        *,
+        subresource: str | None = None,
+    ) -> None:
         """A merge patch, to the cluster and to the copy."""
         if (kind, key) not in self.wanted:
             return
-        self._api.patch(kind, key, patch, who)
+        self._api.patch(kind, key, patch, who, subresource=subresource)
         self.wanted[kind, key] = completed(kind, merged(self.wanted[kind, key], patch))
 
     def set_policy(self, spec: Object) -> None:
@@ -114,7 +122,9 @@ class Users:
         self.wanted[DEPLOYMENTS, WEB] = new
 
     def scale(self, replicas: int) -> None:
-        self.patch(DEPLOYMENTS, WEB, {"spec": {"replicas": replicas}}, AUTOSCALER)
+        """``kubectl scale`` or an autoscaler: a write of the scale subresource."""
+        patch = {"spec": {"replicas": replicas}}
+        self.patch(DEPLOYMENTS, WEB, patch, AUTOSCALER, subresource="scale")
 
     def restart(self, when: str) -> None:
         """``kubectl rollout restart``, which is refused while the Deployment is paused."""

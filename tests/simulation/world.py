@@ -68,6 +68,7 @@ class World:
         self.installed = True
         """False from the moment in which an uninstall begins."""
         self.unguards = False
+        self.autoscaled = False
         self.back_in: int | None = None
         self.happened: Counter[str] = Counter()
         """Interruptions that really took place, by name."""
