@@ -125,6 +125,7 @@ class Actuator:
                     mode=action.mode,
                     surge=action.surge,
                     unavailable=action.unavailable,
+                    of=deployment["spec"].get("replicas", 1) if action.unavailable else 0,
                     aborted=action.aborted,
                     term=self._term,
                 )

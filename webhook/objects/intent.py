@@ -4,6 +4,7 @@
 refuses an older one (fencing). 0 stands for a decision made at admission.
 """
 
+from math import ceil
 from typing import Literal, TypeVar
 
 import msgspec
@@ -31,6 +32,8 @@ class Hold(Intent, frozen=True, kw_only=True):
     exactly surge + unavailable new pods exist. ``Halt``: as ``Step``, but paused."""
     surge: int = 0
     unavailable: int = 0
+    of: int = 0
+    """The replicas that ``unavailable`` was meant for; 0 where they are not known."""
     aborted: bool = False
     """The version was taken back; it stays held until a person tries again."""
 
@@ -38,6 +41,22 @@ class Hold(Intent, frozen=True, kw_only=True):
     def new_pods(self) -> int:
         """How many pods of the new version this hold allows."""
         return 0 if self.mode == "Gate" else self.surge + self.unavailable
+
+    @property
+    def share(self) -> int | None:
+        """``unavailable`` in percent of `of`; None unless that says exactly the same.
+
+        Never a multiple of 5: a number that users write themselves could not be told from ours.
+        """
+        if not 0 < self.unavailable < self.of:
+            return None
+        shares = range(ceil(100 * self.unavailable / self.of), 100)
+        exact = (share for share in shares if self.of * share // 100 == self.unavailable)
+        return next((share for share in exact if share % 5), None)
+
+    def unavailable_of(self, replicas: int) -> int:
+        """How many stable pods may go of so many replicas."""
+        return self.unavailable if self.share is None else replicas * self.share // 100
 
 
 class Pin(Intent, frozen=True, kw_only=True):

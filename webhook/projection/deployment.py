@@ -39,7 +39,10 @@ def shown_by(hold: Hold | None) -> Values:
         ("spec", "progressDeadlineSeconds"): NO_DEADLINE,
         ("spec", "strategy", "type"): "RollingUpdate",
         ("spec", "strategy", "rollingUpdate", "maxSurge"): hold.surge,
-        ("spec", "strategy", "rollingUpdate", "maxUnavailable"): hold.unavailable,
+        # As a share: scaled down behind our back, a Deployment keeps stable pods.
+        ("spec", "strategy", "rollingUpdate", "maxUnavailable"): (
+            hold.unavailable if hold.share is None else f"{hold.share}%"
+        ),
     }
     return {**step, _PAUSED: True} if hold.mode == "Halt" else step
 

@@ -131,7 +131,8 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
         # Paused, the native controller would share the room between both sides.
         wanted = replace(wanted, surge=held.surge, unavailable=held.unavailable)
     yield from _both_sides(seen, status, held)
-    if held is None or not _same(held, wanted) or not seen.deployment.projected:
+    same = held is not None and _same(held, wanted, seen.deployment.replicas)
+    if not same or not seen.deployment.projected:
         yield wanted
     if status.hold == "Aborted" and not seen.deployment.marked_failed:
         yield MarkFailed(status.message)
@@ -168,10 +169,12 @@ def _wanted_hold(status: ReleaseStatus, held: Hold | None) -> SetHold:
             return SetHold("Gate")
 
 
-def _same(held: Hold, wanted: SetHold) -> bool:
+def _same(held: Hold, wanted: SetHold, replicas: int) -> bool:
     mode: Literal["Gate", "Step", "Halt"] = wanted.mode
     if (held.mode, held.aborted) != (mode, wanted.aborted):
         return False
+    if mode == "Step" and held.unavailable_of(replicas) != wanted.unavailable:
+        return False  # the replicas changed
     shown = held.surge, held.unavailable
     return mode == "Gate" or shown == (wanted.surge, wanted.unavailable)
 

@@ -281,3 +281,18 @@ def test_a_change_on_top_of_one_that_no_webhook_saw_waits_with_it() -> None:
     assert note(server.stored, names.HELD_BY) == "admission-policy"
     assert read(server.stored, ("spec", "paused")) is True
     assert note(server.stored, names.VERSION) == "v3"
+
+
+@pytest.mark.parametrize(
+    ("gone", "replicas", "shown"),
+    [(6, 8, "76%"), (1, 2, "51%"), (1, 3, "34%"), (3, 3, 3), (50, 100, 50), (2, 0, 2), (0, 4, 0)],
+)
+def test_a_deployment_that_is_scaled_down_in_a_hold_keeps_released_pods(
+    gone: int, replicas: int, shown: int | str
+) -> None:
+    """Scaling passes the webhook by; as a number, what may go would soon be all of them."""
+    hold = Hold(mode="Step", surge=2, unavailable=gone, of=replicas)
+    stored = held(hold, replicas=replicas).stored
+    assert read(stored, ("spec", "strategy", "rollingUpdate", "maxUnavailable")) == shown
+    assert hold.unavailable_of(replicas) == gone
+    assert hold.unavailable_of(1) == (0 if isinstance(shown, str) else gone)
