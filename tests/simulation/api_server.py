@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tests.simulation.addresses import Addresses, clash
 from tests.simulation.clock import Clock
 from tests.simulation.defaults import completed, fault_of
 from tests.simulation.patches import (
@@ -64,6 +65,7 @@ class ApiServer:
         self._objects: dict[Kind, dict[Key, Object]] = defaultdict(dict)
         self._uids: dict[str, tuple[Kind, Key]] = {}
         self._listeners: list[Listener] = []
+        self._addresses = Addresses()
         self.version = 1000
         self._made = 0
 
@@ -104,7 +106,8 @@ class ApiServer:
             generation=1,
             resourceVersion=None,
         )
-        made = self._checked(kind, self._admit(kind, "CREATE", completed(kind, obj), None, who))
+        admitted = self._admit(kind, "CREATE", completed(kind, obj), None, who)
+        made = self._checked(kind, self._addressed(kind, admitted, None))
         made = self._store(kind, key, made, None)
         self._collect_orphan(kind, made)
         return made
@@ -186,7 +189,7 @@ class ApiServer:
             new = with_meta(new, resourceVersion=old["metadata"]["resourceVersion"])
             if subresource != "scale":  # no rule of Slipway's webhook or policy is for it
                 new = self._admit(kind, "UPDATE", completed(kind, new), old, who)
-            new = self._checked(kind, completed(kind, new))
+            new = self._checked(kind, self._addressed(kind, completed(kind, new), old))
             new = _counted(new, old, _asks_for_more(kind, new, old))
         return old if new == old else self._store(kind, key, new, old)
 
@@ -210,6 +213,14 @@ class ApiServer:
     def _checked(self, kind: Kind, obj: Object) -> Object:
         wrong = fault_of(kind, obj)
         if wrong:
+            raise Refused(422, "Invalid", wrong)
+        return obj
+
+    def _addressed(self, kind: Kind, obj: Object, old: Object | None) -> Object:
+        if kind is not SERVICES:
+            return obj
+        obj = self._addresses.given(obj, old)
+        if wrong := clash(obj, old, self._objects[SERVICES].values()):
             raise Refused(422, "Invalid", wrong)
         return obj
 

@@ -39,6 +39,8 @@ def _deployment(obj: Object) -> Object:
 
 def _service(obj: Object) -> Object:
     spec = {"type": "ClusterIP", "sessionAffinity": "None", **obj["spec"]}
+    if spec["type"] != "ExternalName":
+        spec["internalTrafficPolicy"] = spec.get("internalTrafficPolicy", "Cluster")
     spec["ports"] = [{"protocol": "TCP", **port} for port in spec.get("ports") or ()]
     return obj if spec == obj["spec"] else {**obj, "spec": spec}
 

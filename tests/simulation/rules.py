@@ -19,12 +19,12 @@ from tests.simulation.excuses import Excuses
 from tests.simulation.patches import Object
 from tests.simulation.reading import (
     hold_text,
+    notes,
     running_release,
     shares_in,
     status_of,
     wanted_policy,
 )
-from tests.simulation.slices import selects
 from webhook import names
 from webhook.cluster.kinds import (
     CLUSTERRELEASEPOLICIES,
@@ -98,6 +98,8 @@ class Rules:
             self._one_by_one(obj, old)
         elif kind is SERVICES and type_ == "MODIFIED" and old is not None:
             self._repinned(obj, old)
+            if obj["spec"]["type"] == "ExternalName" and names.PIN in notes(obj):
+                self._fail("rule 7", f"{obj['metadata']['name']} is pinned, and has no pods")
         elif kind is SERVICES and type_ == "DELETED":
             self._service_gone(obj)
 
@@ -217,14 +219,16 @@ class Rules:
             service = self._api.find(SERVICES, "shop", root)
             if shares[root] == before[root] or service is None or self.excuses.shaken(root):
                 continue
+            wanted = service["spec"]["selector"].get(HASH)
             for proxy in self.plane.proxies:
-                pods = [self._api.by_uid(uid) for uid in proxy.slices.get(root, ())]
-                if any(pod and not selects(service, pod) for pod in pods):
+                found = map(self._api.by_uid, proxy.slices.get(root, ()))
+                hashes = {pod["metadata"]["labels"].get(HASH) for pod in found if pod}
+                if wanted and hashes - {wanted}:
                     self._fail("rule 3", f"{root}: its weight changes while its selector does")
 
     def _repinned(self, obj: Object, old: Object) -> None:
         """A selector changes only once every proxy knows the weight that was changed before."""
-        pins = [o["spec"]["selector"].get(HASH) for o in (obj, old)]
+        pins = [(o["spec"].get("selector") or {}).get(HASH) for o in (obj, old)]
         if None in pins or pins[0] == pins[1] or not self._goes_forward() or self.plane is None:
             return
         name = obj["metadata"]["name"]

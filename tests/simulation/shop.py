@@ -17,6 +17,11 @@ SHAPES = {
     "ingress": (("web",), (("Ingress", "web", ("web",)),)),
     "both": (("web",), (("HTTPRoute", "web", ("web",)), ("Ingress", "web", ("web",)))),
     "shared": (("web", "all"), (("HTTPRoute", "web", ("web",)),)),
+    "kinds": (
+        ("web", "peers", "ports", "outside"),
+        (("HTTPRoute", "web", ("web",)), ("HTTPRoute", "ports", ("ports",))),
+    ),
+    "headless": (("peers",), (("HTTPRoute", "peers", ("peers",)),)),
     "nothing": ((), ()),
 }
 """By name: Services, and routes as (kind, name, Services)."""
@@ -50,16 +55,25 @@ def containers(version: str) -> list[Object]:
 
 
 def service(name: str) -> Object:
-    """A Service of the Deployment's pods; ``all`` also takes in others of the tier."""
+    """A Service of the Deployment's pods; ``all`` also takes in others of the tier.
+
+    ``peers`` is headless, ``ports`` a NodePort with two of them, ``outside`` an ExternalName.
+    """
     selector = {"tier": "shop"} if name == "all" else {"app": "web"}
+    ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+    more: Object = {"ports": ports}
+    if name == "peers":
+        more |= {"clusterIP": "None", "publishNotReadyAddresses": False}
+    elif name == "ports":
+        metrics = {"name": "metrics", "port": 9090, "targetPort": "metrics"}
+        more |= {"type": "NodePort", "ports": [*ports, metrics]}
+    elif name == "outside":
+        more |= {"type": "ExternalName", "externalName": "shop.example.com"}
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "web"}},
-        "spec": {
-            "selector": selector,
-            "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
-        },
+        "spec": {"selector": selector, **more},
     }
 
 

@@ -58,6 +58,8 @@ class SliceController:
 
 def selects(service: Object, pod: Object) -> bool:
     """Whether the Service's selector, as it is now, takes in the pod."""
+    if service["spec"].get("type") == "ExternalName":
+        return False  # a name, whatever its selector says
     selector: Mapping[str, str] = service["spec"].get("selector") or {}
     labels = pod["metadata"].get("labels") or {}
     return bool(selector) and all(labels.get(k) == v for k, v in selector.items())
