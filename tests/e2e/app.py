@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from lab import traefik
 from lab.api import Object
+from tests.e2e.pace import LINGER
 
 PORT: Final = 8080
-GRACEFUL: Final = {"lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}
+GRACEFUL: Final = {"lifecycle": {"preStop": {"sleep": {"seconds": LINGER}}}}
 """A container that serves on for a while when its pod is told to end.
 
 Without it a pod that is killed or scaled away loses requests in any cluster: what it listens on is

@@ -16,3 +16,6 @@ TRAFFIC: Final[dict[str, Any]] = {} if PRODUCTION else {"settle": "1s", "drain":
 THROTTLE: Final = "2s" if PRODUCTION else traefik.QUICK
 PATIENCE: Final = 8 if PRODUCTION else 1
 """Deadlines are longer by this factor."""
+LINGER: Final = 5 if PRODUCTION else 2
+"""Seconds for which a pod that is told to end serves on, where its application cares: longer than
+the proxy gathers changes, or it still sends requests to pods that are gone."""

@@ -11,7 +11,7 @@ from lab.api import Object
 from lab.cluster import Lab, as_yaml
 from lab.shop import is_ready
 from lab.slipway import Slipway
-from tests.e2e.app import PORT, App
+from tests.e2e.app import GRACEFUL, PORT, App
 from tests.e2e.conftest import POLICY, open_scene
 from tests.e2e.scene import RELEASES, Scene
 from tests.e2e.test_reapply import pause, resume, shown
@@ -33,7 +33,7 @@ class Configured(App):
         source = {"configMapKeyRef": {"name": "web-config", "key": "mark"}}
         container["env"] = [{"name": "APP_VERSION", "valueFrom": source}]
         container["envFrom"] = [{"secretRef": {"name": "web-key"}}]
-        container["lifecycle"] = {"preStop": {"sleep": {"seconds": 2}}}
+        container |= GRACEFUL
         pod["volumes"] = [{"name": "files", "configMap": {"name": "web-config"}}]
         return made
 

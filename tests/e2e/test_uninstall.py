@@ -9,12 +9,13 @@ from lab.api import Object
 from lab.slipway import CHART, NAMESPACE, Slipway
 from tests.e2e.conftest import POLICY
 from tests.e2e.objects import OURS, users_part
+from tests.e2e.pace import LINGER
 from tests.e2e.scene import RELEASES, Scene
 from tests.e2e.test_release import assert_as_applied
 
 pytestmark = pytest.mark.e2e
 
-GRACEFUL = {"lifecycle": {"preStop": {"sleep": {"seconds": 3}}}}
+GRACEFUL = {"lifecycle": {"preStop": {"sleep": {"seconds": LINGER + 1}}}}
 """Pods that serve on while they are forgotten: what comes after Slipway is a native rollout."""
 FACTS = {"version", "revision", "guarded-by", "applied-by", "applied-at"}
 
