@@ -23,15 +23,20 @@ from webhook.cluster.client import Client
 pytestmark = pytest.mark.e2e
 
 WATCHED = (kinds.RELEASES, kinds.REPLICASETS, kinds.HTTPROUTES)
-CANARY = {
-    "canary": {"steps": [{"setWeight": 25}, {"pause": {"duration": "1s"}}, {"setWeight": 50}]}
-}
+
+
+def canary(pause: str) -> dict[str, Any]:
+    """Two weights with a pause between; what is to happen in it has to be done before its end."""
+    steps = [{"setWeight": 25}, {"pause": {"duration": pause}}, {"setWeight": 50}]
+    return {"canary": {"steps": steps}}
+
+
 SCRIPTS: dict[str, tuple[dict[str, Any], tuple[Action, ...]]] = {
-    "canary": (CANARY, ()),
-    "aborted at its pause": (CANARY, (Action("abort", stage="Waiting/pause"),)),
-    "returned at its pause": (CANARY, (Action("back", stage="Waiting/pause"),)),
+    "canary": (canary("1s"), ()),
+    "aborted at its pause": (canary("10s"), (Action("abort", stage="Waiting/pause"),)),
+    "returned at its pause": (canary("10s"), (Action("back", stage="Waiting/pause"),)),
     "replaced by v3 at its pause": (
-        CANARY,
+        canary("10s"),
         (Action("apply", stage="Waiting/pause"),),
     ),
     "blue-green": ({"blueGreen": {"scaleDownDelaySeconds": 1}}, ()),
