@@ -8,6 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from lab.kubelet.client import Client
+from lab.kubelet.container import now_text
 from lab.kubelet.pod import Pod
 from lab.kubelet.status import Object
 
@@ -67,23 +68,35 @@ class Node:
         if uid in self.pods:
             self.pods[uid].see(pod)
         elif not pod["spec"].get("nodeName"):
-            if uid not in self._binding and self._fits(pod):
-                self._binding.add(uid)
-                self._spawn(self._bind(pod))
+            self._schedule(pod)
         elif pod["spec"]["nodeName"] == self._name and _unfinished(pod):
             address = pod.get("status", {}).get("podIP") or next(self._addresses)
             self.pods[uid] = Pod(pod, address, self._client, self._session)
             self._spawn(self.pods[uid].run())
 
-    def _fits(self, pod: Object) -> bool:
-        spec = pod["spec"]
+    def _schedule(self, pod: Object) -> None:
+        spec, uid = pod["spec"], pod["metadata"]["uid"]
+        ours = spec.get("schedulerName", "default-scheduler") == "default-scheduler"
+        ending = pod["metadata"].get("deletionTimestamp")
+        if spec.get("schedulingGates") or ending or not ours or uid in self._binding:
+            return
         wanted: dict[str, str] = spec.get("nodeSelector", {})
-        return (
-            not spec.get("schedulingGates")
-            and not pod["metadata"].get("deletionTimestamp")
-            and wanted.items() <= self._labels.items()
-            and spec.get("schedulerName", "default-scheduler") == "default-scheduler"
-        )
+        if wanted.items() <= self._labels.items():
+            self._binding.add(uid)
+            self._spawn(self._bind(pod))
+        elif not unschedulable(pod):
+            self._spawn(self._refuse(pod))
+
+    async def _refuse(self, pod: Object) -> None:
+        """Say what a scheduler says of a pod that no node takes."""
+        why = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+        refused = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+        condition = {**refused, "message": why, "lastTransitionTime": now_text()}
+        body = {
+            "metadata": {"uid": pod["metadata"]["uid"]},
+            "status": {"phase": "Pending", "conditions": [condition]},
+        }
+        await self._client.send("PATCH", f"{_path(pod)}/status", body, _MERGE)
 
     async def _bind(self, pod: Object) -> None:
         meta = pod["metadata"]
@@ -91,8 +104,7 @@ class Node:
             "metadata": {"name": meta["name"], "uid": meta["uid"]},
             "target": {"apiVersion": "v1", "kind": "Node", "name": self._name},
         }
-        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/binding"
-        await self._client.send("POST", path, body)
+        await self._client.send("POST", f"{_path(pod)}/binding", body)
         self._binding.discard(meta["uid"])
 
     def _forget(self, uid: str) -> None:
@@ -110,6 +122,17 @@ class Node:
         if not task.cancelled() and (error := task.exception()):
             message = {"message": "a pod's life ended by a bug", "exception": error}
             task.get_loop().call_exception_handler(message)
+
+
+def _path(pod: Object) -> str:
+    meta = pod["metadata"]
+    return f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
+
+
+def unschedulable(pod: Object) -> bool:
+    """Whether a scheduler has said that no node takes it."""
+    known = pod.get("status", {}).get("conditions", ())
+    return any(c.get("reason") == "Unschedulable" and c["status"] == "False" for c in known)
 
 
 def _unfinished(pod: Object) -> bool:

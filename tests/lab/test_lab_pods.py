@@ -122,6 +122,18 @@ def test_an_image_that_does_not_exist_is_never_started(lab: Lab, shop: Callable[
     assert app.pod()["status"]["phase"] == "Pending"
 
 
+def test_a_pod_that_no_node_takes_says_so(lab: Lab, shop: Callable[..., Shop]) -> None:
+    """As a scheduler does: condition PodScheduled, reason Unschedulable, and no address."""
+    app = shop(pod={"nodeSelector": {"disk": "none"}})
+    lab.wait(lambda: app.conditions().get("PodScheduled") == "False", 10, "the pod to be refused")
+    status = app.pod()["status"]
+    (condition,) = status["conditions"]
+    assert condition["reason"] == "Unschedulable"
+    assert "0/1 nodes are available" in condition["message"]
+    assert status["phase"] == "Pending"
+    assert "podIP" not in status
+
+
 def test_a_deleted_pod_serves_through_its_prestop_and_then_refuses(
     lab: Lab, shop: Callable[..., Shop]
 ) -> None:
