@@ -13,7 +13,7 @@ from typing import Final, Literal, Self, TypeVar
 
 import yaml
 
-from lab import binaries, control_plane, network, pki, registry, setup, traefik
+from lab import binaries, control_plane, metrics, network, pki, registry, setup, traefik
 from lab.api import Api, Object
 from lab.errors import ApiError, CommandError
 from lab.probe import Probe
@@ -143,6 +143,7 @@ class Lab:
     def start_kubelet(self) -> Process:
         """Start the node's kubelet (again, if it was ended)."""
         argv = [sys.executable, "-m", "lab.kubelet", f"--kubeconfig={self.kubeconfig}"]
+        argv += ["--tls", str(self.pki.server_cert), str(self.pki.server_key)]
         self.kubelet = self.spawn("kubelet", [*argv, f"--control-port={KUBELET_PORT}"])
         return self.kubelet
 
@@ -269,6 +270,15 @@ class Lab:
         return poll_until(condition, timeout * self.patience, what)
 
     # Pods -----------------------------------------------------------------------------------
+
+    def serve_metrics(self) -> None:
+        """Let the API server serve ``metrics.k8s.io``; autoscalers need it, see `use_cpu`."""
+        setup.create(self.api, metrics.OBJECTS)
+        setup.wait_api_service(self.api, metrics.API_SERVICE)
+
+    def use_cpu(self, namespace: str, cpu: str) -> None:
+        """Say how much CPU the ready pods of a namespace use together, e.g. ``1800m``."""
+        self.patch("namespaces", namespace, {"metadata": {"annotations": {metrics.CPU: cpu}}})
 
     def crash(self, namespace: str, pod: str, down: float | None = None) -> None:
         """End a pod's first container with no warning; it restarts (after ``down`` seconds)."""

@@ -124,4 +124,5 @@ def _controller_manager_flags(pki: Pki) -> list[str]:
         "--concurrent-replicaset-syncs=20",
         "--concurrent-service-endpoint-syncs=20",
         "--concurrent-namespace-syncs=20",
+        "--horizontal-pod-autoscaler-sync-period=1s",  # else 15: too long for a test to watch
     ]

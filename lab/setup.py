@@ -86,6 +86,15 @@ def wait_gateway(api: Api, traefik: Process) -> None:
     traefik.wait_until(programmed, _WITHIN, "serving the Gateway")
 
 
+def wait_api_service(api: Api, name: str) -> None:
+    """Wait until the API server serves a group by somebody else."""
+
+    def available() -> bool:
+        return _condition(api.request("GET", api.path("apiservices", name=name)), "Available")
+
+    poll_until(available, _WITHIN, f"APIService {name} to be available")
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer to a plain HTTP request."""

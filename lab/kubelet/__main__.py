@@ -12,6 +12,7 @@ import click
 import uvloop
 from aiohttp import web
 
+from lab.kubelet import metrics
 from lab.kubelet.client import Client
 from lab.kubelet.control import application
 from lab.kubelet.node import Node
@@ -26,12 +27,15 @@ from lab.kubelet.node import Node
     show_default=True,
     help="Port on 127.0.0.1 for POST /crash, /ready and /unready with ?pod=NAMESPACE/NAME.",
 )
-def main(kubeconfig: Path, name: str, control_port: int) -> None:
-    """Run until SIGTERM."""
-    uvloop.run(_run(kubeconfig, name, control_port))
+@click.option("--tls", nargs=2, type=click.Path(path_type=Path), help="Certificate and key.")
+def main(kubeconfig: Path, name: str, control_port: int, tls: tuple[Path, Path] | None) -> None:
+    """Run until SIGTERM; with ``--tls``, serve the resource metrics API too."""
+    uvloop.run(_run(kubeconfig, name, control_port, tls))
 
 
-async def _run(kubeconfig: Path, name: str, control_port: int) -> None:
+async def _run(
+    kubeconfig: Path, name: str, control_port: int, tls: tuple[Path, Path] | None
+) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_tell_bug)
     connector = aiohttp.TCPConnector(force_close=True, limit=0)  # a kubelet's probes do not reuse
@@ -40,11 +44,16 @@ async def _run(kubeconfig: Path, name: str, control_port: int) -> None:
         runner = web.AppRunner(application(node), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", control_port).start()
+        traffic = metrics.Traffic(node)
+        runners = [runner, *([await metrics.serve(client, traffic, *tls)] if tls else [])]
+        counting = asyncio.create_task(traffic.run())
         life = asyncio.create_task(node.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, life.cancel)
         await asyncio.wait([life])
-        await runner.cleanup()
+        counting.cancel()
+        for each in runners:
+            await each.cleanup()
         if not life.cancelled():
             life.result()
 

@@ -42,6 +42,11 @@ class Pod:
         """Its namespace and name, with a slash between."""
         return f"{self.object['metadata']['namespace']}/{self.object['metadata']['name']}"
 
+    @property
+    def answered(self) -> int:
+        """How many requests its containers have answered."""
+        return sum(container.server.answered for container in self.containers)
+
     def see(self, pod: Object) -> None:
         """Take in a newer state of the object."""
         self.object = pod

@@ -45,6 +45,11 @@ class Server:
         return self._http is not None and not self._draining
 
     @property
+    def answered(self) -> int:
+        """How many requests it has answered; those of probes are not counted."""
+        return self._codes.total()
+
+    @property
     def ready(self) -> bool:
         """What its readiness endpoint says now."""
         if self._forced_ready is not None:

@@ -26,7 +26,8 @@ class App:
 
     namespace: str
     name: str = "web"
-    replicas: int = 4
+    replicas: int | None = 4
+    """None leaves the field out of the manifest, as for an autoscaler."""
     env: Mapping[str, str] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the Deployment's spec."""
@@ -66,7 +67,7 @@ class App:
             "kind": "Deployment",
             "metadata": self._meta(),
             "spec": {
-                "replicas": self.replicas,
+                **({} if self.replicas is None else {"replicas": self.replicas}),
                 "selector": {"matchLabels": labels},
                 "template": {
                     "metadata": pod_meta,

@@ -20,7 +20,7 @@ QUARTER_AND_HALF: tuple[Mapping[str, Any], ...] = (
 
 
 def scale(shop: Scene, replicas: int) -> None:
-    """What a person does, and an HPA does by the same subresource."""
+    """What a person does, and an autoscaler by the same subresource."""
     shop.kubectl("scale", "deployment/web", f"--replicas={replicas}")
     shop.app = shop.app.having(replicas=replicas)
 
@@ -55,7 +55,7 @@ def test_a_deployment_is_scaled_up_and_down_in_every_step(scene: Callable[..., S
 def test_a_deployment_scaled_while_its_new_pods_start_waits_for_as_many_as_it_needs_then(
     scene: Callable[..., Scene],
 ) -> None:
-    """Up and down before the first new pod is ready, as an HPA under rising load would do."""
+    """Up and down before the first new pod is ready, as under rising load."""
     shop = scene("ingress", steps=HALF, container=GRACEFUL)
     shop.apply("v2", {"START_MS": "4000"})
     shop.lab.wait(lambda: shop.pods().get("v2"), 30, "new pods")
