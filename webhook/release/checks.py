@@ -24,9 +24,10 @@ def roots_reach(seen: Observed, hash_: str) -> str | None:
 
 
 def roots_offer_both(seen: Observed) -> str | None:
-    """Every unpinned Service offers the ready pods of both versions."""
-    pods = [pod for side in (seen.stable, seen.canary) if side for pod in side.pods]
+    """Every unpinned Service offers the ready pods of both versions, or of the one it selects."""
     for root in seen.roots:
+        sides = (seen.canary,) if root.foreign else (seen.stable, seen.canary)
+        pods = [pod for side in sides if side for pod in side.pods]
         if lacking := _offers_too_much_or_little(root, pods):
             return lacking
     return None
@@ -48,6 +49,14 @@ def nobody_to_return_to(seen: Observed) -> str | None:
     if seen.canary is None or not seen.canary.ready:
         return None
     return "the new version keeps its traffic until a pod of the released one is ready"
+
+
+def new_pods_only(seen: Observed) -> str | None:
+    """A Service has requests, and nobody for them but pods of the new version."""
+    left = next((root.name for root in seen.roots if root.foreign and root.endpoints), None)
+    if left is None or not (seen.canary and seen.canary.ready):
+        return None
+    return f"Service {left} selects new pods only; they stay until it selects the released ones"
 
 
 def canary_ready(seen: Observed, status: ReleaseStatus) -> str | None:

@@ -32,7 +32,7 @@ def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
     status = replace(
         status,
         ready_canary=ready,
-        notes=_notes(at),
+        notes=_notes(at, status),
         decisions=at.release.decisions,
         observed_generation=at.release.generation,
     )
@@ -52,7 +52,7 @@ def _what_now(at: At) -> str:
     )
 
 
-def _notes(at: At) -> tuple[str, ...]:
+def _notes(at: At, status: ReleaseStatus) -> tuple[str, ...]:
     shared = tuple(
         f"Service {root.name} also serves pods of other workloads, so it is not pinned: new pods "
         "get its requests as soon as they are ready"
@@ -67,8 +67,10 @@ def _notes(at: At) -> tuple[str, ...]:
     routing = program.routing_needed(at.release.spec)
     beside = any((routing.headers, routing.mirrors, routing.preview))
     nowhere = ("there is no route that could carry the header, mirror or preview routes",)
+    stays = checks.new_pods_only(at.seen) if status.stage == "recover" else None
     return (
         *shared,
+        *((stays,) if stays else ()),
         *(nowhere if beside and at.seen.roots and not at.routed else ()),
         *(note for route in at.seen.routes for note in route.notes),
     )

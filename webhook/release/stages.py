@@ -35,6 +35,13 @@ def _named(_at: At, status: Status) -> bool:
     return status.split is not None
 
 
+def _unrecovered(at: At, status: Status) -> str | None:
+    """Why new pods have to keep their traffic; for a Service's sake no newer version waits."""
+    if status.granted and (why := checks.nobody_to_return_to(at.seen)):
+        return why
+    return None if status.outcome is Phase.SUPERSEDED else checks.new_pods_only(at.seen)
+
+
 def _shrinks(at: At, status: Status) -> bool:
     """Stable pods have to make room for new ones."""
     return at.room(status)[1] > status.retired
@@ -207,10 +214,10 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
     Phase.ROLLING_BACK: (
         Stage(
             "recover",
-            "the released version has no ready pod to take the traffic back",
+            "no released pod could take the traffic back",
             enter=lambda _at, s: grants.halted(s),
-            lacks=lambda at, _s: checks.nobody_to_return_to(at.seen),
-            applies=lambda at, s: s.granted and checks.nobody_to_return_to(at.seen) is not None,
+            lacks=_unrecovered,
+            applies=lambda at, s: _unrecovered(at, s) is not None,
         ),
         Stage(
             "repin",

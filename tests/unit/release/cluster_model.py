@@ -43,10 +43,15 @@ class Service:
     shared: bool = False
     endpoints: frozenset[str] = frozenset()
     fenced: bool = False
+    only: frozenset[str] = frozenset()
+    """The ReplicaSets whose labels its user's selector asks for, where it leaves some out."""
 
     def selects(self, pod: Pod) -> bool:
         let_in = not self.fenced or pod.serves
-        return self.hash in (None, pod.hash) and let_in
+        return self.hash in (None, pod.hash) and let_in and self.takes_in(pod.hash)
+
+    def takes_in(self, hash_: str | None) -> bool:
+        return not self.only or hash_ in self.only
 
 
 @dataclass
@@ -173,8 +178,17 @@ class Cluster:
                 if hash_ not in (known, current) and (side.wanted or side.pods)
             ),
             roots=tuple(
-                RootView(s.name, s.hash, s.endpoints, s.shared, self._routed(s), fenced=s.fenced)
+                RootView(
+                    s.name,
+                    s.hash,
+                    s.endpoints,
+                    s.shared,
+                    self._routed(s),
+                    fenced=s.fenced,
+                    foreign=not s.takes_in(known),
+                )
                 for s in self.services.values()
+                if s.takes_in(current)
             ),
             canaries=tuple(
                 CanaryView(s.name, s.root, s.hash or "", s.endpoints)

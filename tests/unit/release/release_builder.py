@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -49,9 +49,12 @@ class ReleaseBuilder:
         self._replicas = count
         return self
 
-    def service(self, name: str = "web", *, shared: bool = False) -> ReleaseBuilder:
-        """A Service of the Deployment's pods, without a route."""
-        self._services[name] = Service(name, shared=shared)
+    def service(
+        self, name: str = "web", *, shared: bool = False, only: Iterable[str] = ()
+    ) -> ReleaseBuilder:
+        """A Service of the Deployment's pods, or of those of some versions, without a route."""
+        chosen = frozenset(f"h-{version}" for version in only)
+        self._services[name] = Service(name, shared=shared, only=chosen)
         return self
 
     def routed(self, *services: str) -> ReleaseBuilder:

@@ -24,6 +24,8 @@ class Rules:
     """A Release was deleted: who begins anew may find canary Services of another version."""
     taken_back: set[str] = field(default_factory=set)
     """Releases that have begun to go back."""
+    answered: set[str] = field(default_factory=set)
+    """Services that ever had an endpoint."""
 
     def forget(self) -> None:
         """Somebody deleted the Release: what follows is a new one, maybe by the same name."""
@@ -91,7 +93,11 @@ class Rules:
             self.taken_back.add(release.name)
         for service in cluster.services.values():
             stable = release is None or service.hash in (None, release.spec.stable.hash)
-            if not (self.lossy and not stable):
+            if service.endpoints:
+                self.answered.add(service.name)
+            # Of a changed selector: until there are pods for it, nobody can help.
+            waits = service.only and (self.lossy or service.name not in self.answered)
+            if not waits and not (self.lossy and not stable):
                 assert service.endpoints, f"Service {service.name} is left with no endpoint"
         for name in self._named():
             canary = cluster.canaries.get(name)
@@ -148,7 +154,9 @@ class Rules:
         """Pods that requests may reach at this moment; a shared Service can't be guarded."""
         cluster, out = self.cluster, set[str]()
         for service in cluster.services.values():
-            if not service.shared:  # also of a routed one: there are clients in the cluster
+            if (
+                not service.shared and not service.only
+            ):  # also of a routed one: there are clients in the cluster
                 out |= service.endpoints
         for route in cluster.routes.values():
             for shares in self._recent(route):
