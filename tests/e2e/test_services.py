@@ -166,6 +166,61 @@ def test_a_selector_that_grows_with_the_pods_labels_never_leaves_its_service_emp
     shop.assert_left_as(shop.app.deployment("v2"), changed, shop.route)
 
 
+def tracked(shop: Scene, track: str) -> Object:
+    """The Service, selecting pods by a label whose value changes with the version."""
+    return service(shop, "web", selector={"app": "web", "track": track})
+
+
+def on_track_b(scene: Callable[..., Scene]) -> tuple[Scene, float, float]:
+    """v1 serves on track a; v2 and the Service are applied with track b; when, and since when."""
+    shop = scene("httproute", steps=HALF, labels={"track": "a"})
+    shop.lab.apply([tracked(shop, "a")])
+    known = time.time()
+    shop.app = shop.app.having(labels={"track": "b"})
+    shop.lab.apply([shop.app.deployment("v2"), tracked(shop, "b")])
+    shop.wait_for("v2", "Waiting")
+    return shop, known, shop.wait_quiet()
+
+
+def test_a_selector_whose_value_changes_with_the_pods_labels_takes_new_pods_only(
+    scene: Callable[..., Scene],
+) -> None:
+    """It can't be kept on v1, which it leaves out: v2 gets all as soon as it is ready, and it says.
+
+    Until then the Service selects nobody, as natively.
+    """
+    shop, known, since = on_track_b(scene)
+    assert shop.endpoints("web") == {"v2"}
+    shown = shop.kubectl("get", "releases", "-o", "wide").stdout
+    assert "Service web does not select the pods of v1 any more, so it is not pinned" in shown
+    shop.finish("v2")
+    shop.end(since=since, until=known)
+    assert shop.pods() == {"v2": 4}
+    shop.assert_left_as(shop.app.deployment("v2"), tracked(shop, "b"), shop.route)
+
+
+def test_new_pods_that_a_changed_selector_needs_stay_until_it_is_changed_back(
+    scene: Callable[..., Scene],
+) -> None:
+    """Aborted at 50 %: v2 goes once the manifests of v1 are applied, and no request is lost."""
+    shop, known, since = on_track_b(scene)
+    shop.edit("v2", abort=True)
+    shop.lab.wait(
+        lambda: "Service web selects new pods only; they stay"
+        in shop.kubectl("get", "releases", "-o", "wide").stdout,
+        20, "the release to say what it waits for",
+    )  # fmt: skip
+    assert shop.endpoints("web") == {"v2"}
+    shop.app = shop.app.having(labels={"track": "a"})
+    shop.lab.apply([shop.app.deployment("v1"), tracked(shop, "a")])
+    shop.wait_for("v2", "Aborted", "RolledBack")
+    shop.wait_pods(v1=4)
+    shop.wait_nothing_left()
+    shop.end(since=since, until=known)
+    assert shop.endpoints("web") == {"v1"}
+    shop.assert_left_as(shop.app.deployment("v1"), tracked(shop, "a"), shop.route)
+
+
 # Several, and shared
 
 
