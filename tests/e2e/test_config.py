@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -136,6 +137,10 @@ def snapshots(shop: Scene, kind: str = "configmaps") -> list[Object]:
     return shop.lab.list(kind, shop.namespace, SNAPSHOTS)
 
 
+def one_left(shop: Scene, kind: str) -> bool:
+    return len(snapshots(shop, kind)) == 1
+
+
 def test_a_changed_configmap_goes_out_in_steps_and_old_pods_keep_the_old_contents(
     configured: Callable[..., Scene],
 ) -> None:
@@ -164,7 +169,7 @@ def test_a_changed_configmap_goes_out_in_steps_and_old_pods_keep_the_old_content
     assert marks(shop) == [{"two"}]
     assert_clean(shop, "two")
     for kind in ("configmaps", "secrets"):
-        shop.lab.wait(lambda kind=kind: len(snapshots(shop, kind)) == 1, 60, "one snapshot left")
+        shop.lab.wait(partial(one_left, shop, kind), 60, "one snapshot left")
     (kept,) = snapshots(shop)
     assert (kept["data"], kept["immutable"]) == ({"mark": "two"}, True)
     assert [owner["name"] for owner in kept["metadata"]["ownerReferences"]] == ["web"]

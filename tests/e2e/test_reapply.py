@@ -15,7 +15,7 @@ KINDS = ("deployments", "services", "httproutes")
 
 def shown(shop: Scene) -> list[object]:
     """What the cluster acts on: every spec, and the intent behind it."""
-    found = []
+    found: list[object] = []
     for kind in KINDS:
         obj = shop.lab.get(kind, "web", shop.namespace)
         notes = obj["metadata"].get("annotations") or {}

@@ -19,7 +19,7 @@ from lab.errors import LabError
 from lab.setup import Response
 from lab.slipway import Slipway
 from tests.e2e.app import App
-from tests.e2e.scene import users_part
+from tests.e2e.objects import users_part
 from webhook import names
 from webhook.objects.intent import Share, Sticky
 from webhook.objects.steps import HeaderMatch, HeaderRoute, MirrorRoute, StringMatch
