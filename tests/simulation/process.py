@@ -28,6 +28,7 @@ from webhook.release.actions import LiftHold, Plan, Protect, SetHold, TakeUp
 from webhook.release.observe import observe
 from webhook.release.observed import Observed
 from webhook.release.plan import plan
+from webhook.release.readings import Readings
 from webhook.release.retire import retire
 
 Key = tuple[str, str]
@@ -67,6 +68,7 @@ class Process:
             self._watches[kind] = Watch(clock, api, dice, table, self._changed, slow(kind))
         self._active: set[Key] = set()
         self._last: dict[Key, Object] = {}
+        self._read: dict[Key, Readings] = {}
         self._busy: dict[Key, Task] = {}
         self._again: set[Key] = set()
         self._due: dict[Key, int] = {}
@@ -201,9 +203,8 @@ class Process:
             if deployment is None:
                 self._rest(key)
                 return
-            seen = observe(
-                gather(self._store, deployment, self._policies.policy_for(key[0], deployment))
-            )
+            policy = self._policies.policy_for(key[0], deployment)
+            seen = observe(gather(self._store, deployment, policy), self._readings(key))
             now = self._clock.time()
             decided = plan(seen, now) if there else retire(seen)
             self._decided(seen, decided)
@@ -239,8 +240,12 @@ class Process:
             await Later(10)
         self._active.add(key)
 
+    def _readings(self, key: Key) -> Readings:
+        return self._read.setdefault(key, Readings())
+
     def _rest(self, key: Key) -> None:
         self._active.discard(key)
+        self._read.pop(key, None)
         self._last.pop(key, None)
         if self._active:
             return

@@ -1,12 +1,11 @@
 """From raw objects to `Observed`: everything that the engine knows of the Kubernetes API."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from webhook import names
 from webhook.objects.raw import Object
-from webhook.objects.release import Release
 from webhook.projection.deployment import hold_of, projected_deployment, users_deployment
 from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.template import (
@@ -18,7 +17,13 @@ from webhook.projection.template import (
     users_template,
 )
 from webhook.release.gathered import Raw, owned_by
-from webhook.release.observe_traffic import routes_of, services_of, splittable, strays_of
+from webhook.release.observe_traffic import (
+    pods_of_others,
+    routes_of,
+    services_of,
+    splittable,
+    strays_of,
+)
 from webhook.release.observed import (
     DeploymentView,
     Observed,
@@ -26,6 +31,7 @@ from webhook.release.observed import (
     RootView,
     Side,
 )
+from webhook.release.readings import Readings
 
 _HASH_LABEL = ("metadata", "labels", names.POD_TEMPLATE_HASH)
 _SAME_MOMENT = timedelta(seconds=1)
@@ -34,25 +40,38 @@ _NATIVE_DEADLINE = 600
 """Default of ``progressDeadlineSeconds``, in seconds (apps/v1)."""
 
 
-def observe(raw: Raw) -> Observed:
-    """What the engine decides on."""
-    view = deployment_view(raw.deployment)
+def observe(raw: Raw, readings: Readings | None = None) -> Observed:
+    """What the engine decides on.
+
+    With ``readings`` of the decision before, only what is new is read; the answer is the same.
+    """
+    read = (readings or Readings()).of
+    view = read(deployment_view, raw.deployment)
     releases = sorted(
         (r for r in raw.releases if r.spec.deployment.uid == view.uid),
         key=lambda r: (r.status.started_at.timestamp() if r.status.started_at else 1e18, r.name),
         reverse=True,
     )
     running = next((r for r in releases if not r.status.phase.finished), None)
-    stable, canary, leftovers = _sides(raw, view, running)
-    roots, canaries = services_of(raw, view, _labels_of(raw, stable))
-    serving, serves_more = (None, False) if running else _serving(raw, view, stable)
-    routes, routed = routes_of(raw, view, splittable(roots, canaries, running), running)
+    mine = [rs for rs in raw.replicasets if owned_by(rs, view.uid)]
+    template: Object = raw.deployment["spec"]["template"]
+    known = running.spec.stable.hash if running else None
+    stable, canary, leftovers = read(_sides, mine, raw.pods, template, view.stable, known)
+    others = read(pods_of_others, raw.pods, raw.replicasets, view.uid)
+    about = view.uid, view.pod_labels, _labels_of(mine, stable)
+    roots, canaries = read(services_of, raw.services, raw.slices, others, *about)
+    wanted = splittable(roots, canaries, running)
+    spec = running.spec if running else None
+    routes, routed = read(routes_of, raw.routes, view.namespace, wanted, spec)
+    named = frozenset(root.name for root in roots)
+    serve = (mine, raw.pods, template, len(stable.ready) if stable else 0)
+    serving, serves_more = (None, False) if running else read(_serving, *serve)
     return Observed(
         deployment=view,
         stable=stable,
         canary=canary,
         leftovers=leftovers,
-        younger=_younger(raw, view, stable),
+        younger=read(_younger, mine, stable.name if stable else None),
         roots=tuple(
             RootView(
                 r.name,
@@ -69,7 +88,7 @@ def observe(raw: Raw) -> Observed:
         ),
         canaries=canaries,
         routes=routes,
-        strays=strays_of(raw, view, roots),
+        strays=read(strays_of, raw.routes, view.namespace, named),
         release=running,
         finished=tuple(r for r in releases if r.status.phase.finished),
         policy=raw.policy,
@@ -125,39 +144,40 @@ def _replica_failure(status: Mapping[str, Any]) -> str:
 
 
 def _sides(
-    raw: Raw, view: DeploymentView, running: Release | None
+    mine: Sequence[Object],
+    pods: Sequence[Object],
+    template: Object,
+    released: Stable | None,
+    known: str | None,
 ) -> tuple[Side | None, Side | None, tuple[Side, ...]]:
     """Stable, canary and leftover ReplicaSets, told apart by hash and template."""
-    mine = [rs for rs in raw.replicasets if owned_by(rs, view.uid)]
-    known = running.spec.stable.hash if running else None
     stable = next((rs for rs in mine if labels(rs).get(names.POD_TEMPLATE_HASH) == known), None)
     if stable is None and known is None:
-        stable = _stable_among(mine, view)
-    template = raw.deployment["spec"]["template"]
+        stable = _stable_among(mine, released)
     canary = next((rs for rs in mine if rs is not stable and _template_of(rs) == template), None)
-    pods = _pods_by_owner(raw.pods)
+    by_owner = _pods_by_owner(pods)
     leftovers = tuple(
         side
         for rs in mine
         if rs is not stable and rs is not canary
-        for side in [_side(rs, pods)]
+        for side in [_side(rs, by_owner)]
         if side.wanted or side.pods
     )
     return (
-        _side(stable, pods) if stable else None,
-        _side(canary, pods) if canary else None,
+        _side(stable, by_owner) if stable else None,
+        _side(canary, by_owner) if canary else None,
         leftovers,
     )
 
 
-def _stable_among(replicasets: Iterable[Object], view: DeploymentView) -> Object | None:
+def _stable_among(replicasets: Iterable[Object], released: Stable | None) -> Object | None:
     """The ReplicaSet of the revision that was released when the hold began."""
-    if view.stable is None:
+    if released is None:
         return None
     wanted = [
         rs
         for rs in replicasets
-        if revision_of(users_template(_template_of(rs))) == view.stable.revision
+        if revision_of(users_template(_template_of(rs))) == released.revision
     ]
     return max(
         wanted,
@@ -166,42 +186,45 @@ def _stable_among(replicasets: Iterable[Object], view: DeploymentView) -> Object
     )
 
 
-def _labels_of(raw: Raw, side: Side | None) -> Mapping[str, str]:
+def _labels_of(mine: Iterable[Object], side: Side | None) -> Mapping[str, str]:
     """Labels of the pods that a ReplicaSet makes."""
-    found = (rs for rs in raw.replicasets if side and rs["metadata"]["name"] == side.name)
+    found = (rs for rs in mine if side and rs["metadata"]["name"] == side.name)
     return next((labels(rs["spec"]["template"]) for rs in found), {})
 
 
-def _younger(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[str, ...]:
-    mine = {rs["metadata"]["name"]: rs for rs in raw.replicasets if owned_by(rs, view.uid)}
-    if stable is None or stable.name not in mine:
+def _younger(mine: Iterable[Object], stable: str | None) -> tuple[str, ...]:
+    by_name = {rs["metadata"]["name"]: rs for rs in mine}
+    if stable not in by_name:
         return ()
-    since = mine[stable.name]["metadata"].get("creationTimestamp", "")
+    since = by_name[stable]["metadata"].get("creationTimestamp", "")
     return tuple(
         name
-        for name, rs in sorted(mine.items())
+        for name, rs in sorted(by_name.items())
         if not rs["spec"].get("replicas", 0)
-        and name != stable.name
+        and name != stable
         and rs["metadata"].get("creationTimestamp", "") >= since
     )
 
 
-def _serving(raw: Raw, view: DeploymentView, stable: Side | None) -> tuple[Stable | None, bool]:
+def _serving(
+    mine: Iterable[Object], pods: Iterable[Object], template: Object, stable: int
+) -> tuple[Stable | None, bool]:
     """The version with the most ready pods, of another template if any; if they are more.
 
-    A rollout that no policy guarded may stand still half way: what it replaces serves.
+    A rollout that no policy guarded may stand still half way: what it replaces serves. ``stable``
+    is how many ready pods there are of the version to return to.
     """
-    template, pods = raw.deployment["spec"]["template"], _pods_by_owner(raw.pods)
+    by_owner = _pods_by_owner(pods)
     running = [
-        (len(_side(rs, pods).ready), _native_revision(rs), _template_of(rs))
-        for rs in raw.replicasets
-        if owned_by(rs, view.uid) and rs["spec"].get("replicas", 0) > 0
+        (len(_side(rs, by_owner).ready), _native_revision(rs), _template_of(rs))
+        for rs in mine
+        if rs["spec"].get("replicas", 0) > 0
     ]
     others = [each for each in running if each[2] != template]
     most = max(others or running, key=lambda each: each[:2], default=None)
     if most is None:
         return None, False
-    return stable_from(most[2]), most[0] > (len(stable.ready) if stable else 0)
+    return stable_from(most[2]), most[0] > stable
 
 
 def _native_revision(rs: Object) -> int:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from webhook import names
 from webhook.objects.raw import Object
-from webhook.objects.release import Release
+from webhook.objects.release import Release, ReleaseSpec
 from webhook.objects.selector import selects
 from webhook.projection.fields import annotations, labels, read
 from webhook.projection.service import pin_of, projected_service, users_service
-from webhook.release.gathered import Raw, owned_by
-from webhook.release.observed import CanaryView, DeploymentView, RouteRef, RouteView
+from webhook.release.gathered import owned_by
+from webhook.release.observed import CanaryView, RouteRef, RouteView
 from webhook.release.program import shares_needed
 from webhook.traffic.contract import Found, Objects, Router
 from webhook.traffic.routers import ROUTERS
@@ -31,17 +31,25 @@ class Root:
 
 
 def services_of(
-    raw: Raw, view: DeploymentView, stable: Mapping[str, str]
+    services: Sequence[Object],
+    slices: Sequence[Object],
+    others: Sequence[Object],
+    uid: str,
+    pod_labels: Mapping[str, str],
+    stable: Mapping[str, str],
 ) -> tuple[tuple[Root, ...], tuple[CanaryView, ...]]:
-    """The user's Services that take in the pods, and those that Slipway made beside them."""
-    offered = _endpoints(raw.slices)
-    others = _pods_of_others(raw, view)
+    """The user's Services that take in the pods, and those that Slipway made beside them.
+
+    ``others`` are pods of other workloads; ``pod_labels`` those of the Deployment's present pods,
+    ``stable`` of its released ones.
+    """
+    offered = _endpoints(slices)
     roots, canaries = [], []
-    for service in raw.services:
+    for service in services:
         name = service["metadata"]["name"]
         ready = offered.get(name, frozenset())
         if names.CANARY_OF in labels(service):
-            if _owned_by_plainly(service, view.uid):
+            if _owned_by_plainly(service, uid):
                 selector = service["spec"].get("selector") or {}
                 hash_ = str(selector.get(names.POD_TEMPLATE_HASH, ""))
                 root = str(annotations(service).get(names.ROOT_SERVICE, ""))
@@ -50,7 +58,7 @@ def services_of(
         if service["spec"].get("type") == "ExternalName":
             continue  # a name for something else, whatever it selects
         selector = read(users_service(service), ("spec", "selector"))
-        if isinstance(selector, dict) and selector and selects(selector, view.pod_labels):
+        if isinstance(selector, dict) and selector and selects(selector, pod_labels):
             pin = pin_of(service)
             shared = any(selects(selector, labels(pod)) for pod in others)
             sound = projected_service(service) == service
@@ -66,14 +74,14 @@ def _owned_by_plainly(obj: Object, uid: str) -> bool:
     return any(o.get("uid") == uid for o in obj["metadata"].get("ownerReferences") or [])
 
 
-def _pods_of_others(raw: Raw, view: DeploymentView) -> list[Object]:
+def pods_of_others(pods: Sequence[Object], replicasets: Sequence[Object], uid: str) -> list[Object]:
     """Pods that are surely another workload's.
 
     One whose ReplicaSet is not known is not: the two kinds are watched apart, and a ReplicaSet
     goes before its pods do.
     """
-    known = {rs["metadata"]["uid"]: owned_by(rs, view.uid) for rs in raw.replicasets}
-    return [pod for pod in raw.pods if _is_others(pod, known)]
+    known = {rs["metadata"]["uid"]: owned_by(rs, uid) for rs in replicasets}
+    return [pod for pod in pods if _is_others(pod, known)]
 
 
 def _is_others(pod: Object, known: Mapping[str, bool]) -> bool:
@@ -109,16 +117,16 @@ def splittable(
 
 
 def routes_of(
-    raw: Raw, view: DeploymentView, wanted: frozenset[str], running: Release | None
+    objects: Objects, namespace: str, wanted: frozenset[str], running: ReleaseSpec | None
 ) -> tuple[tuple[RouteView, ...], frozenset[str]]:
     """Routes to these Services, and which of the Services have one."""
     out: list[RouteView] = []
     for router in ROUTERS.values():
-        for found in router.finds(raw.routes, view.namespace, wanted):
+        for found in router.finds(objects, namespace, wanted):
             meta = found.object["metadata"]
-            shares = router.shares(raw.routes, found.object, view.namespace)
+            shares = router.shares(objects, found.object, namespace)
             asked = shares_needed(running, found.roots) if running else {}
-            about = raw.routes, found.object, view.namespace
+            about = objects, found.object, namespace
             out.append(
                 RouteView(
                     ref=RouteRef(router.kind, meta["namespace"], meta["name"]),
@@ -139,11 +147,10 @@ def _affected(router: Router, about: tuple[Objects, Object, str], found: Found) 
     return (f"{router.kind} {found.object['metadata']['name']}: {places}",) if places else ()
 
 
-def strays_of(raw: Raw, view: DeploymentView, roots: Sequence[Root]) -> tuple[RouteRef, ...]:
-    """Objects of ours that no route needs any more."""
-    wanted = frozenset(root.name for root in roots)
+def strays_of(objects: Objects, namespace: str, wanted: frozenset[str]) -> tuple[RouteRef, ...]:
+    """Objects of ours that no route to these Services needs any more."""
     return tuple(
-        RouteRef(router.kind, view.namespace, name)
+        RouteRef(router.kind, namespace, name)
         for router in ROUTERS.values()
-        for name in router.strays(raw.routes, view.namespace, wanted)
+        for name in router.strays(objects, namespace, wanted)
     )

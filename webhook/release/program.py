@@ -10,7 +10,7 @@ from math import ceil
 
 from webhook.objects.duration import parse_duration
 from webhook.objects.intent import Share, Sticky
-from webhook.objects.release import Release, ReleaseSpec, Routing
+from webhook.objects.release import ReleaseSpec, Routing
 from webhook.objects.steps import AnalysisStep, CanaryScale, HeaderRoute, MirrorRoute, Pause, Step
 from webhook.objects.strategy import BlueGreen, Canary, Strategy
 
@@ -94,9 +94,9 @@ def routing_needed(spec: ReleaseSpec) -> Routing:
     return Routing(tuple(headers), tuple(mirrors), routing_at(spec, steps, 0).preview)
 
 
-def shares_needed(release: Release, roots: Iterable[str]) -> dict[str, Share]:
+def shares_needed(spec: ReleaseSpec, roots: Iterable[str]) -> dict[str, Share]:
     """What routes to these Services will be asked to carry, all in all."""
-    spec, routing = release.spec, routing_needed(release.spec)
+    routing = routing_needed(spec)
     return {
         root: Share(
             canary=f"{root}-canary",
