@@ -204,7 +204,8 @@ class Process:
                 self._rest(key)
                 return
             policy = self._policies.policy_for(key[0], deployment)
-            seen = observe(gather(self._store, deployment, policy), self._readings(key))
+            readings = self._read.setdefault(key, Readings())
+            seen = observe(gather(self._store, deployment, policy, readings), readings)
             now = self._clock.time()
             decided = plan(seen, now) if there else retire(seen)
             self._decided(seen, decided)
@@ -239,9 +240,6 @@ class Process:
         while not all(self._watches[kind].synced for kind in OF_A_NAMESPACE):
             await Later(10)
         self._active.add(key)
-
-    def _readings(self, key: Key) -> Readings:
-        return self._read.setdefault(key, Readings())
 
     def _rest(self, key: Key) -> None:
         self._active.discard(key)

@@ -9,7 +9,7 @@ Object: TypeAlias = dict[str, Any]
 """One Kubernetes object exactly as the API server sent it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is there once; tables are found by them
 class Kind:
     """One resource of the API: ``group`` is empty for the core group."""
 

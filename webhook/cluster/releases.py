@@ -9,25 +9,29 @@ import structlog
 from webhook import names
 from webhook.objects.raw import Object
 from webhook.objects.release import Release, ReleaseSpec, ReleaseStatus, read_release
+from webhook.release.readings import Readings
 
 log = structlog.get_logger(__name__)
 
 
-def readable_releases(objects: Iterable[Object]) -> list[Release]:
+def readable_releases(objects: Iterable[Object], readings: Readings | None = None) -> list[Release]:
     """The Releases that can be read; one that can't is told in the log and left alone."""
-    out = []
-    for obj in objects:
-        try:
-            out.append(read_release(obj))
-        except (msgspec.ValidationError, KeyError) as error:
-            meta = obj.get("metadata") or {}
-            log.warning(
-                "release_unreadable",
-                namespace=meta.get("namespace"),
-                name=meta.get("name"),
-                error=str(error),
-            )
-    return out
+    found = (readings or Readings()).of_each(_readable, objects)
+    return [release for release in found if release is not None]
+
+
+def _readable(obj: Object) -> Release | None:
+    try:
+        return read_release(obj)
+    except (msgspec.ValidationError, KeyError) as error:
+        meta = obj.get("metadata") or {}
+        log.warning(
+            "release_unreadable",
+            namespace=meta.get("namespace"),
+            name=meta.get("name"),
+            error=str(error),
+        )
+        return None
 
 
 def release_object(namespace: str, name: str, spec: ReleaseSpec, owner: Object) -> Object:

@@ -26,6 +26,7 @@ from webhook.objects.release import Release
 from webhook.projection.fields import annotations, labels
 from webhook.release.gathered import Raw
 from webhook.release.grants import SUFFIXES, canary_name
+from webhook.release.readings import Readings
 from webhook.traffic.contract import Objects
 
 ROUTING: tuple[Kind, ...] = (INGRESSES, INGRESSCLASSES, HTTPROUTES, GATEWAYS, GATEWAYCLASSES)
@@ -43,11 +44,13 @@ def routing(store: Store) -> Objects:
     return {kind.kind: store.table(kind).all() for kind in ROUTING}
 
 
-def gather(store: Store, deployment: Object, policy: Policy | None) -> Raw:
+def gather(
+    store: Store, deployment: Object, policy: Policy | None, readings: Readings | None = None
+) -> Raw:
     """The objects around one Deployment, whatever else is in its namespace."""
     meta = deployment["metadata"]
     namespace, uid = meta["namespace"], meta.get("uid", "")
-    releases = readable_releases(store.table(RELEASES).found(being(uid)))
+    releases = readable_releases(store.table(RELEASES).found(being(uid)), readings)
     services = _services(store, namespace, uid, labels(deployment["spec"]["template"]))
     replicasets, pods = _pods(store.table(REPLICASETS, namespace), store, namespace, uid, services)
     named = {obj["metadata"]["name"] for obj in services}

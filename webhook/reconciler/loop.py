@@ -179,7 +179,8 @@ class Reconciler:
 
     def _decide(self, key: Key, deployment: Object, *, there: bool) -> tuple[Observed, Plan]:
         policy = self._policies.policy_for(key[0], deployment)
-        seen = observe(gather(self._store, deployment, policy), self._active.readings(key))
+        readings = self._active.readings(key)
+        seen = observe(gather(self._store, deployment, policy, readings), readings)
         if self._detaching:
             seen = replace(seen, detaching=True, policy=None)
         decided = plan(seen, self._now()) if there else retire(seen)
