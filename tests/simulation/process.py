@@ -19,17 +19,14 @@ from webhook.cluster import errors
 from webhook.cluster.apply import Actuator, LeadershipLost
 from webhook.cluster.kinds import DEPLOYMENTS, NAMESPACES, RELEASES, Kind
 from webhook.cluster.policies import FOLLOWED, Policies
-from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
+from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE
 from webhook.cluster.store import Store
 from webhook.cluster.table import Change
 from webhook.reconciler.active import calls_for_engine, in_flight, key_of_release, wants_engine
+from webhook.reconciler.decide import Decider
 from webhook.reconciler.stranded import stranded
 from webhook.release.actions import LiftHold, Plan, Protect, SetHold, TakeUp
-from webhook.release.observe import observe
 from webhook.release.observed import Observed
-from webhook.release.plan import plan
-from webhook.release.readings import Readings
-from webhook.release.retire import retire
 
 Key = tuple[str, str]
 _ROUNDS = 100
@@ -57,7 +54,7 @@ class Process:
         self.dead = False
         self._client: Any = FakeClient(api, trouble)
         self._store = Store(self._client)
-        self._policies = Policies(self._store)
+        self._decider = Decider(self._store, Policies(self._store))
         self._actuator = Actuator(
             self._client, self._store, term=term, instance=f"p{term}", leads=self
         )
@@ -68,7 +65,6 @@ class Process:
             self._watches[kind] = Watch(clock, api, dice, table, self._changed, slow(kind))
         self._active: set[Key] = set()
         self._last: dict[Key, Object] = {}
-        self._read: dict[Key, Readings] = {}
         self._busy: dict[Key, Task] = {}
         self._again: set[Key] = set()
         self._due: dict[Key, int] = {}
@@ -203,11 +199,7 @@ class Process:
             if deployment is None:
                 self._rest(key)
                 return
-            policy = self._policies.policy_for(key[0], deployment)
-            readings = self._read.setdefault(key, Readings())
-            seen = observe(gather(self._store, deployment, policy, readings), readings)
-            now = self._clock.time()
-            decided = plan(seen, now) if there else retire(seen)
+            seen, decided = self._decider.decide(deployment, self._clock.time(), there=there)
             self._decided(seen, decided)
             if not decided.actions:
                 if decided.wake_at is not None:
@@ -243,7 +235,7 @@ class Process:
 
     def _rest(self, key: Key) -> None:
         self._active.discard(key)
-        self._read.pop(key, None)
+        self._decider.forget(key)
         self._last.pop(key, None)
         if self._active:
             return

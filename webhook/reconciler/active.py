@@ -13,7 +13,6 @@ from webhook.projection.deployment import hold_of
 from webhook.projection.fields import annotations
 from webhook.projection.template import stable_of
 from webhook.reconciler.queue import Key
-from webhook.release.readings import Readings
 from webhook.traffic.httproute import split_of
 
 _PATIENCE = 20.0
@@ -27,7 +26,6 @@ class Active:
         self._store = store
         self._keys: dict[str, set[str]] = defaultdict(set)
         self._last: dict[Key, Object] = {}
-        self._readings: dict[Key, Readings] = {}
 
     def in_namespace(self, namespace: str) -> Iterable[Key]:
         """Every active key of a namespace."""
@@ -60,7 +58,6 @@ class Active:
             return
         self._keys[key[0]].discard(key[1])
         self._last.pop(key, None)
-        self._readings.pop(key, None)
         if not self._keys[key[0]]:
             del self._keys[key[0]]
         for kind in OF_A_NAMESPACE:
@@ -73,10 +70,6 @@ class Active:
             self._last[key] = found
             return found, True
         return self._last.get(key), False
-
-    def readings(self, key: Key) -> Readings:
-        """What the last decision for a Deployment read."""
-        return self._readings.setdefault(key, Readings())
 
     def remember(self, obj: Object) -> None:
         """Keep the last state of a Deployment that was deleted."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -13,7 +12,7 @@ from webhook.cluster.apply import Actuator, LeadershipLost
 from webhook.cluster.client import Client
 from webhook.cluster.kinds import DEPLOYMENTS, NAMESPACES, RELEASES, Kind
 from webhook.cluster.policies import Policies
-from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE, gather
+from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE
 from webhook.cluster.store import Change, Store
 from webhook.objects.raw import Object
 from webhook.reconciler.active import (
@@ -24,13 +23,11 @@ from webhook.reconciler.active import (
     wants_engine,
 )
 from webhook.reconciler.counts import PhaseClock
+from webhook.reconciler.decide import Decider
 from webhook.reconciler.queue import Key, WorkQueue, utc
 from webhook.reconciler.stranded import stranded
 from webhook.release.actions import LiftHold, Plan, Protect, SetHold, TakeUp, subject_of
-from webhook.release.observe import observe
 from webhook.release.observed import Observed
-from webhook.release.plan import plan
-from webhook.release.retire import retire
 from webhook.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -61,9 +58,8 @@ class Reconciler:
         self._now = now
         self._client = client
         self._store = store
-        self._policies = policies
         self._actuator = actuator
-        self._detaching = detaching
+        self._decider = Decider(store, policies, detaching=detaching)
         self._queue = WorkQueue()
         self._active = Active(store)
         self._failures: dict[Key, int] = {}
@@ -168,23 +164,14 @@ class Reconciler:
         for _ in range(_ROUNDS):
             deployment, there = self._active.deployment(key)
             if deployment is None:
-                await self._active.end(key)
+                await self._end(key)
                 return
-            seen, decided = self._decide(key, deployment, there=there)
+            seen, decided = self._decider.decide(deployment, self._now(), there=there)
             if not decided.actions:
                 await self._rest(key, seen, decided, there=there)
                 return
             await self._perform(deployment, seen, decided)
         self._queue.add(key)
-
-    def _decide(self, key: Key, deployment: Object, *, there: bool) -> tuple[Observed, Plan]:
-        policy = self._policies.policy_for(key[0], deployment)
-        readings = self._active.readings(key)
-        seen = observe(gather(self._store, deployment, policy, readings), readings)
-        if self._detaching:
-            seen = replace(seen, detaching=True, policy=None)
-        decided = plan(seen, self._now()) if there else retire(seen)
-        return seen, decided
 
     async def _perform(self, deployment: Object, seen: Observed, decided: Plan) -> None:
         self._clock.passed(seen.release, decided, self._now())
@@ -214,7 +201,11 @@ class Reconciler:
             wait = (decided.wake_at - self._now()).total_seconds()
             self._queue.add_after(key, wait)
         if not there or (seen.release is None and not decided.wake_at):
-            await self._active.end(key)
+            await self._end(key)
+
+    async def _end(self, key: Key) -> None:
+        self._decider.forget(key)
+        await self._active.end(key)
 
 
 def _wanted(deployment: Object) -> object:
