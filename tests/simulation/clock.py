@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any
 
@@ -45,11 +46,16 @@ class Clock:
 
     def stamp(self) -> str:
         """The moment as objects carry it: whole seconds, as a real API server stores them."""
-        return (EPOCH + timedelta(seconds=self.now // 1000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _stamp(self.now // 1000)
 
     def until(self, moment: datetime) -> int:
         """Milliseconds until a moment, rounded up."""
         return -int((self.time() - moment) / timedelta(milliseconds=1) // 1)
+
+
+@lru_cache(maxsize=4096)
+def _stamp(seconds: int) -> str:
+    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)

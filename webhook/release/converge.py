@@ -217,9 +217,10 @@ def _adopted(seen: Observed) -> Iterator[Action]:
     """Released pods keep serving a Service whose user added a label to it and to the template."""
     asked = {k: v for root in seen.roots if not root.free for k, v in root.selector.items()}
     for pod in seen.stable.pods if seen.stable else ():
+        if pod.terminating or not pod.labels or asked.keys() <= pod.labels.keys():
+            continue
         lacking = tuple(sorted((k, v) for k, v in asked.items() if k not in pod.labels))
-        if lacking and pod.labels and not pod.terminating:
-            yield LabelPod(pod.name, pod.track, pod.serves, lacking)
+        yield LabelPod(pod.name, pod.track, pod.serves, lacking)
 
 
 def _retiring(seen: Observed, status: ReleaseStatus) -> frozenset[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from webhook import names
 from webhook.objects.raw import Object
+from webhook.objects.release import Release
 from webhook.projection.deployment import hold_of, projected_deployment, users_deployment
 from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.template import (
@@ -18,6 +19,7 @@ from webhook.projection.template import (
 )
 from webhook.release.gathered import Raw, owned_by
 from webhook.release.observe_traffic import (
+    Root,
     pods_of_others,
     routes_of,
     services_of,
@@ -47,12 +49,7 @@ def observe(raw: Raw, readings: Readings | None = None) -> Observed:
     """
     read = (readings or Readings()).of
     view = read(deployment_view, raw.deployment)
-    releases = sorted(
-        (r for r in raw.releases if r.spec.deployment.uid == view.uid),
-        key=lambda r: (r.status.started_at.timestamp() if r.status.started_at else 1e18, r.name),
-        reverse=True,
-    )
-    running = next((r for r in releases if not r.status.phase.finished), None)
+    running, finished = read(_history, raw.releases, view.uid)
     mine = [rs for rs in raw.replicasets if owned_by(rs, view.uid)]
     template: Object = raw.deployment["spec"]["template"]
     known = running.spec.stable.hash if running else None
@@ -72,32 +69,49 @@ def observe(raw: Raw, readings: Readings | None = None) -> Observed:
         canary=canary,
         leftovers=leftovers,
         younger=read(_younger, mine, stable.name if stable else None),
-        roots=tuple(
-            RootView(
-                r.name,
-                r.pin,
-                r.endpoints,
-                r.shared,
-                r.name in routed,
-                r.projected,
-                r.fenced,
-                r.selector,
-                r.foreign,
-            )
-            for r in roots
-        ),
+        roots=read(_root_views, roots, routed),
         canaries=canaries,
         routes=routes,
         strays=read(strays_of, raw.routes, view.namespace, named),
         release=running,
-        finished=tuple(r for r in releases if r.status.phase.finished),
+        finished=finished,
         policy=raw.policy,
         serving=serving,
         serves_more=serves_more,
-        taken=frozenset(
-            s["metadata"]["name"] for s in raw.services if names.CANARY_OF not in labels(s)
-        ),
+        taken=read(_taken, raw.services),
     )
+
+
+def _history(releases: Iterable[Release], uid: str) -> tuple[Release | None, tuple[Release, ...]]:
+    """The release in flight, and those that are over, newest first."""
+    mine = sorted(
+        (r for r in releases if r.spec.deployment.uid == uid),
+        key=lambda r: (r.status.started_at.timestamp() if r.status.started_at else 1e18, r.name),
+        reverse=True,
+    )
+    running = next((r for r in mine if not r.status.phase.finished), None)
+    return running, tuple(r for r in mine if r.status.phase.finished)
+
+
+def _root_views(roots: Iterable[Root], routed: frozenset[str]) -> tuple[RootView, ...]:
+    return tuple(
+        RootView(
+            r.name,
+            r.pin,
+            r.endpoints,
+            r.shared,
+            r.name in routed,
+            r.projected,
+            r.fenced,
+            r.selector,
+            r.foreign,
+        )
+        for r in roots
+    )
+
+
+def _taken(services: Iterable[Object]) -> frozenset[str]:
+    return frozenset(s["metadata"]["name"] for s in services if names.CANARY_OF not in labels(s))
 
 
 def deployment_view(obj: Object) -> DeploymentView:

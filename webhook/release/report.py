@@ -64,16 +64,20 @@ def _notes(at: At, status: ReleaseStatus) -> tuple[str, ...]:
         for root in at.seen.roots
         if root.foreign
     )
-    routing = program.routing_needed(at.release.spec)
-    beside = any((routing.headers, routing.mirrors, routing.preview))
-    nowhere = ("there is no route that could carry the header, mirror or preview routes",)
     stays = checks.new_pods_only(at.seen) if status.stage == "recover" else None
     return (
         *shared,
         *((stays,) if stays else ()),
-        *(nowhere if beside and at.seen.roots and not at.routed else ()),
+        *(_nowhere(at) if at.seen.roots and not at.routed else ()),
         *(note for route in at.seen.routes for note in route.notes),
     )
+
+
+def _nowhere(at: At) -> tuple[str, ...]:
+    routing = program.routing_needed(at.release.spec)
+    beside = any((routing.headers, routing.mirrors, routing.preview))
+    nowhere = "there is no route that could carry the header, mirror or preview routes"
+    return (nowhere,) if beside else ()
 
 
 def reported(status: ReleaseStatus) -> str:

@@ -96,6 +96,8 @@ def result_of(at: At, name: str, index: int) -> Result | None:
 
 def failed_result(at: At, status: Status) -> Result | None:
     """A failed analysis of a step that was reached and that nobody passes over."""
+    if not at.release.spec.results:
+        return None
     asked = {i: step.analysis for i, step in enumerate(at.steps) if step.analysis}
     if after := program.post_promotion(at.release.spec.strategy):
         asked[len(at.steps)] = after
