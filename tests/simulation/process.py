@@ -19,7 +19,7 @@ from webhook.cluster import errors
 from webhook.cluster.apply import Actuator, LeadershipLost
 from webhook.cluster.kinds import DEPLOYMENTS, NAMESPACES, RELEASES, Kind
 from webhook.cluster.policies import FOLLOWED, Policies
-from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE
+from webhook.cluster.snapshot import AROUND, CLUSTER_WIDE, OF_A_NAMESPACE
 from webhook.cluster.store import Store
 from webhook.cluster.table import Change
 from webhook.reconciler.active import calls_for_engine, in_flight, key_of_release, wants_engine
@@ -142,9 +142,15 @@ class Process:
             of = key_of_release(change.object)
             if of and (calls_for_engine(change.object) or of in self._active):
                 self._add(of)
-        elif change.kind in OF_A_NAMESPACE or change.kind in (*CLUSTER_WIDE, NAMESPACES):
-            for each in sorted(self._active):
-                self._add(each)
+        else:
+            self._around_changed(change)
+
+    def _around_changed(self, change: Change) -> None:
+        concerned = sorted(self._active) if change.kind in (*CLUSTER_WIDE, NAMESPACES) else []
+        if change.kind in AROUND:
+            concerned = self._decider.concerned(change.kind, change.object)
+        for key in concerned:
+            self._add(key)
 
     def _add(self, key: Key, ms: int = 0) -> None:
         if self.dead:

@@ -35,6 +35,11 @@ def being(uid: str) -> str:
     return f"uid {uid}"
 
 
+def called(namespace: str | None, name: str) -> str:
+    """The object of this name."""
+    return f"name {namespace or ''}/{name}"
+
+
 def labelled(key: str, value: str) -> str:
     """Pods with a label; Services that ask for it before any other."""
     return f"label {key}={value}"

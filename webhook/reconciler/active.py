@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
 
 from webhook import names
 from webhook.cluster.kinds import DEPLOYMENTS, HTTPROUTES, INGRESSES, RELEASES, Object
@@ -27,13 +26,9 @@ class Active:
         self._keys: dict[str, set[str]] = defaultdict(set)
         self._last: dict[Key, Object] = {}
 
-    def in_namespace(self, namespace: str) -> Iterable[Key]:
-        """Every active key of a namespace."""
-        return [(namespace, name) for name in self._keys.get(namespace, ())]
-
     def everywhere(self) -> list[Key]:
         """Every active key."""
-        return [key for namespace in self._keys for key in self.in_namespace(namespace)]
+        return [(namespace, name) for namespace, names_ in self._keys.items() for name in names_]
 
     def __contains__(self, key: Key) -> bool:
         return key[1] in self._keys.get(key[0], ())

@@ -4,10 +4,12 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from webhook.cluster.kinds import Kind
 from webhook.cluster.policies import Policies
-from webhook.cluster.snapshot import gather
+from webhook.cluster.snapshot import look_around, words_of
 from webhook.cluster.store import Store
 from webhook.objects.raw import Object
+from webhook.reconciler.interests import Interests
 from webhook.reconciler.queue import Key
 from webhook.release.actions import Plan
 from webhook.release.gathered import Raw
@@ -45,13 +47,15 @@ class Decider:
         self._policies = policies
         self._detaching = detaching
         self._readings: defaultdict[Key, Readings] = defaultdict(Readings)
+        self._interests = Interests()
         self._last: dict[Key, Decision] = {}
 
     def decide(self, deployment: Object, now: datetime, *, there: bool) -> tuple[Observed, Plan]:
         """What is seen, and what to do; ``there``: the Deployment has not been deleted."""
         key = (deployment["metadata"]["namespace"], deployment["metadata"]["name"])
         policy = self._policies.policy_for(key[0], deployment)
-        raw = gather(self._store, deployment, policy, self._readings[key])
+        raw, words = look_around(self._store, deployment, policy, self._readings[key])
+        self._interests.note(key, words)
         last = self._last.pop(key, None)
         if last is None or not there or not last.stands(raw, now):
             last = self._decision(raw, self._readings[key], now, there=there)
@@ -59,8 +63,13 @@ class Decider:
             self._last[key] = last
         return last.seen, last.plan
 
+    def concerned(self, kind: Kind, obj: Object) -> list[Key]:
+        """The Deployments for which an object that changed may change the decision."""
+        return sorted(self._interests.of(words_of(kind, obj)))
+
     def forget(self, key: Key) -> None:
         """Keep nothing of a Deployment that is in no release any more."""
+        self._interests.drop(key)
         self._readings.pop(key, None)
         self._last.pop(key, None)
 

@@ -12,7 +12,7 @@ from webhook.cluster.apply import Actuator, LeadershipLost
 from webhook.cluster.client import Client
 from webhook.cluster.kinds import DEPLOYMENTS, NAMESPACES, RELEASES, Kind
 from webhook.cluster.policies import Policies
-from webhook.cluster.snapshot import CLUSTER_WIDE, OF_A_NAMESPACE
+from webhook.cluster.snapshot import AROUND, CLUSTER_WIDE
 from webhook.cluster.store import Change, Store
 from webhook.objects.raw import Object
 from webhook.reconciler.active import (
@@ -110,8 +110,9 @@ class Reconciler:
             key = key_of_release(change.object)
             if key and (calls_for_engine(change.object) or key in self._active):
                 self._queue.add(key)
-        elif change.kind in OF_A_NAMESPACE:
-            self._add_all(namespace)
+        elif change.kind in AROUND:
+            for key in self._decider.concerned(change.kind, change.object):
+                self._queue.add(key)
         elif change.kind in CLUSTER_WIDE or change.kind == NAMESPACES:
             for key in self._active.everywhere():
                 self._queue.add(key)
@@ -122,10 +123,6 @@ class Reconciler:
                 self._active.remember(change.object)
                 self._queue.add(key)
         elif key in self._active or wants_engine(change.object):
-            self._queue.add(key)
-
-    def _add_all(self, namespace: str) -> None:
-        for key in self._active.in_namespace(namespace):
             self._queue.add(key)
 
     async def _work(self) -> None:
