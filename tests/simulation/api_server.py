@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tests.simulation.addresses import Addresses, clash
@@ -64,6 +64,7 @@ class ApiServer:
         self._clock, self._admit = clock, admit
         self._objects: dict[Kind, dict[Key, Object]] = defaultdict(dict)
         self._uids: dict[str, tuple[Kind, Key]] = {}
+        self._owned: defaultdict[str, dict[tuple[Kind, Key], None]] = defaultdict(dict)
         self._listeners: list[Listener] = []
         self._addresses = Addresses()
         self.version = 1000
@@ -90,6 +91,10 @@ class ApiServer:
     def by_uid(self, uid: str) -> Object | None:
         where = self._uids.get(uid)
         return self._objects[where[0]].get(where[1]) if where else None
+
+    def owned(self, kind: Kind, uid: str) -> list[Object]:
+        """The objects of a kind that another one owns, the oldest first."""
+        return [self._objects[k][key] for k, key in self._owned.get(uid, ()) if k is kind]
 
     # Writing, as clients do
 
@@ -163,6 +168,7 @@ class ApiServer:
     def remove(self, kind: Kind, key: Key) -> None:
         """Take an object out, and, after a while, what it owns."""
         old = self._objects[kind].pop(key)
+        self._own(kind, key, None, old)
         self.version += 1
         self._uids.pop(old["metadata"]["uid"], None)
         last = with_meta(old, resourceVersion=str(self.version))
@@ -197,9 +203,19 @@ class ApiServer:
         self.version += 1
         new = with_meta(new, resourceVersion=str(self.version))
         self._objects[kind][key] = new
+        self._own(kind, key, new, old)
         self._uids[new["metadata"]["uid"]] = (kind, key)
         self._tell(kind, "ADDED" if old is None else "MODIFIED", new, old)
         return new
+
+    def _own(self, kind: Kind, key: Key, new: Object | None, old: Object | None) -> None:
+        now, before = (owners(obj) if obj else [] for obj in (new, old))
+        if now == before:
+            return
+        for uid in before:
+            self._owned[uid].pop((kind, key), None)
+        for uid in now:
+            self._owned[uid][kind, key] = None
 
     def _tell(self, kind: Kind, type_: str, obj: Object, old: Object | None) -> None:
         for listener in self._listeners:
@@ -231,13 +247,12 @@ class ApiServer:
 
     def _collect(self, uid: str) -> None:
         """Delete what an owner that is gone has left."""
+        mine = list(self._owned.pop(uid, ()))
         for kind in (*_OWNED, PODS):
-            for key, obj in list(self._objects[kind].items()):
-                if uid not in owners(obj):
-                    continue
+            for key in [key for of, key in mine if of is kind]:
                 if kind is not PODS:
                     self.remove(kind, key)
-                elif "deletionTimestamp" not in obj["metadata"]:
+                elif "deletionTimestamp" not in self._objects[PODS][key]["metadata"]:
                     self.end_pod(key)
 
     def end_pod(self, key: Key, grace: int = 100) -> None:
@@ -252,7 +267,7 @@ class ApiServer:
             self.remove(PODS, key)
 
 
-def owners(obj: Object) -> Iterable[str]:
+def owners(obj: Object) -> list[str]:
     """Uids of an object's owners."""
     return [owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()]
 

@@ -44,7 +44,7 @@ class DeploymentController:
         deployment = self._api.find(DEPLOYMENTS, *key)
         if deployment is None:
             return
-        mine = [rs for rs in self._api.all(REPLICASETS) if _owned(rs, deployment)]
+        mine = self._api.owned(REPLICASETS, deployment["metadata"]["uid"])
         new = next((rs for rs in mine if self._is_new(rs, deployment)), None)
         old = [rs for rs in mine if rs is not new]
         paused = deployment["spec"].get("paused") is True
@@ -152,7 +152,7 @@ class DeploymentController:
 
     def _report(self, key: Key) -> None:
         deployment = self._api.get(DEPLOYMENTS, *key)
-        mine = [rs for rs in self._api.all(REPLICASETS) if _owned(rs, deployment)]
+        mine = self._api.owned(REPLICASETS, deployment["metadata"]["uid"])
         new = next((rs for rs in mine if self._is_new(rs, deployment)), None)
         status: Object = {
             "observedGeneration": deployment["metadata"]["generation"],
@@ -278,10 +278,7 @@ class Nodes:
 
 
 def pods_of(api: ApiServer, rs: Object) -> list[Object]:
-    uid = rs["metadata"]["uid"]
-    return [
-        p for p in api.all(PODS) if p["metadata"].get("ownerReferences", [{}])[0].get("uid") == uid
-    ]
+    return api.owned(PODS, rs["metadata"]["uid"])
 
 
 def is_ready(pod: Object) -> bool:
@@ -299,11 +296,6 @@ def _cost(pod: Object) -> int:
 
 def _number(pod: Object) -> int:
     return int(pod["metadata"]["uid"].rpartition("-")[2])
-
-
-def _owned(rs: Object, deployment: Object) -> bool:
-    uid = deployment["metadata"]["uid"]
-    return any(o["uid"] == uid for o in rs["metadata"].get("ownerReferences") or ())
 
 
 def _owner(obj: Object, kind: Kind) -> Object:

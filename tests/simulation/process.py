@@ -64,6 +64,8 @@ class Process:
             table = self._store.table(kind, namespace)
             self._watches[kind] = Watch(clock, api, dice, table, self._changed, slow(kind))
         self._active: set[Key] = set()
+        self._following: set[Key] = set()
+        """Those that are active, and those that wait for the tables of their namespace."""
         self._last: dict[Key, Object] = {}
         self._busy: dict[Key, Task] = {}
         self._again: set[Key] = set()
@@ -232,9 +234,10 @@ class Process:
     async def _follow(self, key: Key) -> None:
         if key in self._active:
             return
-        if not self._active:
+        if not self._following:
             for kind in OF_A_NAMESPACE:
                 self._watches[kind].open()
+        self._following.add(key)
         while not all(self._watches[kind].synced for kind in OF_A_NAMESPACE):
             await Later(10)
         self._active.add(key)
@@ -243,7 +246,8 @@ class Process:
         self._active.discard(key)
         self._decider.forget(key)
         self._last.pop(key, None)
-        if self._active:
+        self._following.discard(key)
+        if self._following:
             return
         for kind in OF_A_NAMESPACE:
             watch = self._watches[kind]
