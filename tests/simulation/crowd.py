@@ -96,15 +96,17 @@ class Crowd:
         self._process.start()
         self._pass()
 
-    def release(self) -> None:
-        """Everybody applies v2 at the same moment; returns when nothing moves any more."""
+    def release(self, apart: int = 0) -> None:
+        """Everybody applies v2, so many ms apart; returns when nothing moves any more."""
         self.decisions.clear()
         self.writes.clear()
-        for name in self.names:
-            spec = {"containers": shop.containers("v2")}
-            patch = {"spec": {"template": {"spec": spec}}}
-            self.api.patch(DEPLOYMENTS, (shop.NAMESPACE, name), patch, ALICE)
+        for number, name in enumerate(self.names):
+            self.clock.after(number * apart, self._apply, name)
         self._pass()
+
+    def _apply(self, name: str) -> None:
+        patch = {"spec": {"template": {"spec": {"containers": shop.containers("v2")}}}}
+        self.api.patch(DEPLOYMENTS, (shop.NAMESPACE, name), patch, ALICE)
 
     @property
     def phases(self) -> Counter[str]:
