@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from tests.simulation.api_server import ApiServer
@@ -30,6 +31,8 @@ from webhook.release.observed import Observed
 
 Key = tuple[str, str]
 _ROUNDS = 100
+_NOW_AND_THEN = 24
+"""How many events pass between two decisions that are made twice, about."""
 
 
 class Process:
@@ -207,8 +210,11 @@ class Process:
             if deployment is None:
                 self._rest(key)
                 return
-            seen, decided = self._decider.decide(deployment, self._clock.time(), there=there)
+            decided_on = deployment, self._clock.time()
+            seen, decided = self._decider.decide(*decided_on, there=there)
             self._decided(seen, decided)
+            if self._clock.passed % _NOW_AND_THEN == 0:
+                self._decides_alike(*decided_on, there=there, alike=(seen, decided))
             if not decided.actions:
                 if decided.wake_at is not None:
                     self._add(key, max(1, self._clock.until(decided.wake_at)))
@@ -217,6 +223,14 @@ class Process:
                 return
             await self._perform(key, deployment, seen, decided)
         self._again.add(key)
+
+    def _decides_alike(
+        self, deployment: Object, now: datetime, *, there: bool, alike: tuple[Observed, Plan]
+    ) -> None:
+        """Rule 5: who knows nothing of the decisions before decides the same."""
+        newcomer = Decider(self._store, Policies(self._store))
+        if newcomer.decide(deployment, now, there=there) != alike:
+            self._broke(AssertionError("rule 5: the same inputs gave another plan"))
 
     async def _perform(self, key: Key, deployment: Object, seen: Observed, decided: Plan) -> None:
         roots = frozenset(root.name for root in seen.roots).union(

@@ -42,7 +42,6 @@ from webhook.cluster.kinds import (
 )
 from webhook.release.actions import Plan
 from webhook.release.observed import Observed
-from webhook.release.plan import plan
 
 _MARGIN = 60
 """Milliseconds by which proxies are faster than the settle time allows."""
@@ -179,14 +178,10 @@ class World:
         self.rules.broken.append(f"exception: {type(error).__name__}: {error}")
         self.error = error
 
-    def _decided(self, seen: Observed, decided: Plan) -> None:
+    def _decided(self, _seen: Observed, decided: Plan) -> None:
         if self._tracing:
             did = [type(action).__name__ for action in decided.actions]
             self.note(f"plan: {decided.reason} {did or ''}")
-        if seen.release is not None and self.clock.passed % 8 == 0:
-            again = plan(seen, self.clock.time())
-            if again != decided and decided.reason != "the Deployment is gone":
-                self.rules.broken.append("rule 5: the same inputs gave another plan")
 
     # Trouble with writes
 

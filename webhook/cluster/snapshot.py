@@ -70,7 +70,7 @@ def gather(
 
 def look_around(
     store: Store, deployment: Object, policy: Policy | None, readings: Readings | None = None
-) -> tuple[Raw, frozenset[Word]]:
+) -> tuple[Raw, list[Word]]:
     """The objects around one Deployment, and the words by which they were looked for.
 
     As long as no object of these words changes, the same is found again.
@@ -92,7 +92,7 @@ def look_around(
         releases=releases,
         policy=policy,
     )
-    return raw, frozenset(seek.asked)
+    return raw, seek.asked
 
 
 def words_of(kind: Kind, obj: Object) -> Iterator[Word]:
@@ -109,19 +109,19 @@ class _Seeker:
 
     def __init__(self, store: Store, namespace: str) -> None:
         self._store, self._namespace = store, namespace
-        self.asked: set[Word] = set()
+        self.asked: list[Word] = []
 
     def found(self, kind: Kind, *words: str) -> list[Object]:
         scope = self._namespace if kind in OF_A_NAMESPACE else None
         found = self._store.table(kind, scope).found(*words)
-        self.asked.update((kind, scope, word) for word in words)
+        self.asked += [(kind, scope, word) for word in words]
         for obj in found:
             meta = obj["metadata"]
-            self.asked.add((kind, scope, called(meta.get("namespace"), meta["name"])))
+            self.asked.append((kind, scope, called(meta.get("namespace"), meta["name"])))
         return found
 
     def named(self, kind: Kind, name: str) -> Object | None:
-        self.asked.add((kind, self._namespace, called(self._namespace, name)))
+        self.asked.append((kind, self._namespace, called(self._namespace, name)))
         return self._store.table(kind, self._namespace).get(self._namespace, name)
 
 

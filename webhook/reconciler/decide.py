@@ -55,9 +55,9 @@ class Decider:
         key = (deployment["metadata"]["namespace"], deployment["metadata"]["name"])
         policy = self._policies.policy_for(key[0], deployment)
         raw, words = look_around(self._store, deployment, policy, self._readings[key])
-        self._interests.note(key, words)
         last = self._last.pop(key, None)
         if last is None or not there or not last.stands(raw, now):
+            self._interests.note(key, words)
             last = self._decision(raw, self._readings[key], now, there=there)
         if there:
             self._last[key] = last

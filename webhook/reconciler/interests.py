@@ -19,9 +19,9 @@ class Interests:
         self._words: dict[Key, frozenset[Word]] = {}
         self._keys: defaultdict[Word, set[Key]] = defaultdict(set)
 
-    def note(self, key: Key, words: frozenset[Word]) -> None:
+    def note(self, key: Key, asked: Iterable[Word]) -> None:
         """Remember what a decision looked for, in place of what the one before did."""
-        before = self._words.get(key, _NOTHING)
+        before, words = self._words.get(key, _NOTHING), frozenset(asked)
         if words == before:
             return
         for word in before - words:
