@@ -2,8 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-SEEDS := 2000
-FIRST := 0
+SEEDS := 15500
 
 .DEFAULT_GOAL := help
 .PHONY: help install binaries lock lint types unit simulate scenes e2e test demo bench clean
@@ -36,10 +35,10 @@ types: install ## mypy, strict
 	.venv/bin/mypy
 
 unit: binaries ## The fast tests: pure parts, server, client
-	$(PYTEST) -n 2 -m "not e2e"
+	$(PYTEST) -n 2 -m "not e2e" --ignore tests/simulation
 
-simulate: install ## Simulate releases: SEEDS=2000 scenarios from FIRST=0 on
-	$(PY) -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+simulate: install ## About 20000 releases on a modelled cluster: SEEDS=15500 scenarios
+	SLIPWAY_SEEDS=$(SEEDS) $(PYTEST) -n 2 tests/simulation
 
 scenes: binaries ## The tests on a real cluster, with short waits
 	$(PYTEST) -n 2 --dist loadscope -m e2e
@@ -47,7 +46,7 @@ scenes: binaries ## The tests on a real cluster, with short waits
 e2e: binaries ## The same at production defaults: mostly waits, so more at a time
 	SLIPWAY_E2E_PACE=production $(PYTEST) -n 4 --dist loadscope tests/e2e
 
-test: lint types unit scenes ## Everything that has to pass
+test: lint types unit simulate scenes ## Everything that has to pass
 
 demo: binaries ## Two releases on a real cluster, live
 	$(PY) -m lab.demo

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 import time
 from pprint import pformat
@@ -17,15 +16,12 @@ from tests.simulation.shrink import shrunk
 def main() -> int:
     """Run, count, and tell."""
     options = _options()
-    quiet.hush()
-    gc.disable()  # worlds are full of cycles; it is quicker to throw many away at once
     totals, failed, began = Result(), 0, time.monotonic()
-    with coverage.recording() as reached:
+    with quiet.undisturbed(), coverage.recording() as reached:
         for seed in range(options.first, options.first + options.seeds):
             story = scenario(seed, everything=not options.plain)
             result = run(story)
-            if seed % 50 == 0:
-                gc.collect()
+            quiet.sweep(seed)
             _add(totals, result)
             if result.broken:
                 failed += 1
