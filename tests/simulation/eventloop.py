@@ -44,6 +44,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             task.cancel()
         while self._waiting:
             self._call(self._waiting.popleft())
+        self.close()
 
     # What asyncio asks of a loop
 

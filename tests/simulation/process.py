@@ -67,8 +67,8 @@ class Process:
             table = self._store.table(kind, namespace)
             self._watches[kind] = Watch(clock, api, dice, table, self._changed, slow(kind))
         self._active: set[Key] = set()
-        self._following: set[Key] = set()
-        """Those that are active, and those that wait for the tables of their namespace."""
+        self._entering: set[Key] = set()
+        """Those that wait for the tables around them to be complete."""
         self._last: dict[Key, Object] = {}
         self._busy: dict[Key, Task] = {}
         self._again: set[Key] = set()
@@ -248,20 +248,20 @@ class Process:
     async def _follow(self, key: Key) -> None:
         if key in self._active:
             return
-        if not self._following:
+        if not self._active and not self._entering:
             for kind in OF_A_NAMESPACE:
                 self._watches[kind].open()
-        self._following.add(key)
+        self._entering.add(key)
         while not all(self._watches[kind].synced for kind in OF_A_NAMESPACE):
             await Later(10)
+        self._entering.discard(key)
         self._active.add(key)
 
     def _rest(self, key: Key) -> None:
         self._active.discard(key)
         self._decider.forget(key)
         self._last.pop(key, None)
-        self._following.discard(key)
-        if self._following:
+        if self._active or self._entering:
             return
         for kind in OF_A_NAMESPACE:
             watch = self._watches[kind]
