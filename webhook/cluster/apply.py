@@ -34,12 +34,13 @@ from webhook.cluster.snapshot import routing
 from webhook.cluster.store import Store
 from webhook.objects.intent import Hold, Pin, Split
 from webhook.projection.deployment import (
-    project_hold,
+    hold_of,
     projected_deployment,
     with_users_pause,
+    without_policys_pause,
 )
 from webhook.projection.diff import diff
-from webhook.projection.fields import ABSENT, annotations, labels, write
+from webhook.projection.fields import annotations, labels
 from webhook.projection.service import projected_service
 from webhook.projection.template import Stable
 from webhook.release.actions import (
@@ -192,16 +193,17 @@ class Actuator:
         lifted = dict.fromkeys((names.HOLD, names.STABLE, names.HELD_BY))
         await self._annotate(DEPLOYMENTS, paused, lifted)
 
-    def _taken_up(self, deployment: Object, stable: Stable) -> dict[str, str | None]:
+    def _taken_up(self, deployment: Object, stable: Stable | None) -> dict[str, str | None]:
         """The hold, and that the pause which is there already is not the user's."""
-        users = write(deployment, ("spec", "paused"), ABSENT)
-        hold = Hold(mode="Gate", term=self._term)
-        remembered = annotations(project_hold(users, hold))[names.ORIGINAL]
+        held = hold_of(deployment)
+        hold = replace(held or Hold(mode="Gate"), term=self._term)
+        hold = replace(hold, mode="Halt") if hold.new_pods else hold
+        known = {names.STABLE: msgspec.json.encode(stable).decode()} if stable else {}
         return {
             names.HOLD: hold.text(),
-            names.STABLE: msgspec.json.encode(stable).decode(),
-            names.ORIGINAL: remembered,
+            names.ORIGINAL: without_policys_pause(deployment, hold),
             names.HELD_BY: None,
+            **known,
         }
 
     async def _create_release(self, deployment: Object, action: CreateRelease) -> None:

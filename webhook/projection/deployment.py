@@ -106,6 +106,14 @@ def projected_deployment(obj: Object) -> Object:
     return project_hold(users_deployment(obj), hold_of(obj), obj)
 
 
+def without_policys_pause(obj: Object, hold: Hold) -> str | None:
+    """The memory by which the pause that the admission policy set is not the user's wish."""
+    users = write(users_deployment(obj), _PAUSED, ABSENT)
+    shown = project_hold(users, hold, template_shown(obj))
+    remembered: str | None = annotations(shown).get(names.ORIGINAL)
+    return remembered
+
+
 def with_users_pause(obj: Object) -> str | None:
     """The memory by which the pause that an aborted hold shows is the user's own wish."""
     users = write(users_deployment(obj), _PAUSED, True)

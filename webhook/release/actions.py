@@ -47,9 +47,12 @@ class SetHold:
 
 @dataclass(frozen=True, slots=True)
 class TakeUp:
-    """Make the pause that the MutatingAdmissionPolicy set into a hold, with what was released."""
+    """Make the pause that the MutatingAdmissionPolicy set into a hold, with what was released.
 
-    stable: Stable
+    Where pods are held already, no further one comes or goes until the release has seen to it.
+    """
+
+    stable: Stable | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from webhook.objects.release import Phase, ReleaseStatus
 from webhook.release import grants
-from webhook.release.actions import Action, Announce, Plan, Record
+from webhook.release.actions import Action, Announce, Plan, Record, TakeUp
 from webhook.release.at import At
 from webhook.release.begin import begin
 from webhook.release.converge import converge
@@ -43,6 +43,9 @@ _TAKES_BACK = {
 
 def plan(seen: Observed, now: datetime) -> Plan:
     """Decide the next writes for one Deployment; the same inputs give the same plan."""
+    deployment = seen.deployment
+    if deployment.held_by_policy and deployment.hold:
+        return Plan((TakeUp(deployment.stable),), "a change in mid-release waits for Slipway")
     if seen.release is None:
         return begin(seen)
     at = At(seen=seen, release=seen.release, now=now)

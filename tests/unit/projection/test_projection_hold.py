@@ -13,9 +13,12 @@ from webhook import names
 from webhook.objects.intent import Hold
 from webhook.projection.deployment import (
     hold_of,
+    project_hold,
     projected_deployment,
     shown_by,
+    users_deployment,
     with_users_pause,
+    without_policys_pause,
 )
 from webhook.projection.fields import ABSENT, Path, annotate, read, write
 
@@ -296,3 +299,13 @@ def test_a_deployment_that_is_scaled_down_in_a_hold_keeps_released_pods(
     assert read(stored, ("spec", "strategy", "rollingUpdate", "maxUnavailable")) == shown
     assert hold.unavailable_of(replicas) == gone
     assert hold.unavailable_of(1) == (0 if isinstance(shown, str) else gone)
+
+
+def test_a_pause_that_the_admission_policy_set_in_a_hold_is_not_the_users() -> None:
+    """It goes with the hold."""
+    stored = write(held().stored, ("spec", "paused"), True)
+    halt = Hold(mode="Halt", surge=2, unavailable=1)
+    original = without_policys_pause(stored, halt)
+    taken_up = project_hold(users_deployment(annotate(stored, {names.ORIGINAL: original})), halt)
+    assert read(taken_up, ("spec", "paused")) is True
+    assert read(users_deployment(taken_up), ("spec", "paused")) is ABSENT

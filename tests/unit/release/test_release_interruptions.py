@@ -368,6 +368,15 @@ def test_a_change_that_was_held_while_slipway_was_down_is_taken_up() -> None:
     assert waiting.actions == (act.TakeUp(serving),)
 
 
+def test_a_change_that_was_held_in_mid_release_while_slipway_was_down_is_taken_up_first() -> None:
+    """The pause is the API server's and not the user's, and pods stay as they are until then."""
+    story = routed().start().until_stage("pause")
+    seen = story.cluster.observed()
+    held = replace(seen.deployment, held_by_policy=True, paused_by_user=True)
+    waiting = plan(replace(seen, deployment=held), story.cluster.now)
+    assert waiting.actions == (act.TakeUp(seen.deployment.stable),)
+
+
 def test_a_deployment_deleted_in_mid_release_leaves_nothing_pinned_or_split() -> None:
     """Its Services and routes are their users' own again; what was ours goes with it."""
     seen = routed().start().until_stage("pause").cluster.observed()
