@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.simulation import autoscaler, doings, nodes, unhooked, uninstall
+from tests.simulation import autoscaler, doings, nodes, pair, unhooked, uninstall
 from tests.simulation.api_server import Refused
 from tests.simulation.world import World
 
@@ -12,11 +12,14 @@ ACTIONS: Mapping[str, Callable[[World, int], object]] = {
     **doings.DOINGS,
     **autoscaler.DOINGS,
     **nodes.DOINGS,
+    **pair.DOINGS,
     **unhooked.DOINGS,
     **uninstall.DOINGS,
 }
 
-_OF_SLIPWAY = frozenset({"new leader", "two leaders", "cut", "webhook cut", "webhook down"})
+_OF_SLIPWAY = frozenset(
+    {"new leader", "two leaders", "cut", "webhook cut", "webhook down", "webhook out"}
+)
 """What happens to programs that are not there while Slipway is uninstalled."""
 
 

@@ -309,6 +309,7 @@ def sides(world: World) -> tuple[list[Object], list[Object]]:
     """Pods of new versions, and of the one that serves."""
     release = running(world)
     pods = [p for p in world.api.all(PODS) if HASH in p["metadata"]["labels"]]
+    pods = [p for p in pods if p["metadata"]["labels"]["app"] == "web"]
     live = [p for p in pods if "deletionTimestamp" not in p["metadata"]]
     if release is None:
         return [], live

@@ -6,6 +6,7 @@ from tests.simulation.addresses import without
 from tests.simulation.deployments import HASH, is_ready
 from tests.simulation.patches import Object
 from tests.simulation.reading import FINISHED, aborted, hold_text, notes, status_of
+from tests.simulation.shop import SIDE
 from tests.simulation.users import WEB
 from tests.simulation.world import World
 from webhook import names
@@ -42,9 +43,9 @@ def _unended(world: World) -> str:
         if status.get("phase", "Pending") not in FINISHED:
             name, phase = release["metadata"]["name"], status.get("phase")
             return f"no end: {name} is in {phase}/{status.get('stage')}: {status.get('message')}"
-    found = world.users.deployment
-    if found is not None and hold_text(found) and not aborted(found):
-        return f"no end: the Deployment stays held: {hold_text(found)}"
+    for found in filter(None, map(world.users.found, ("web", SIDE))):
+        if hold_text(found) and not aborted(found):
+            return f"no end: {found['metadata']['name']} stays held: {hold_text(found)}"
     return ""
 
 
@@ -103,24 +104,29 @@ def _strays(world: World) -> str:
 
 def _pods(world: World) -> str:
     """As many pods as wanted are ready, all of the version that is to serve."""
-    found = world.users.deployment
-    if found is None:
-        return ""
+    found = filter(None, map(world.users.found, ("web", SIDE)))
+    return next(filter(None, (_pods_of(world, each) for each in found)), "")
+
+
+def _pods_of(world: World, found: Object) -> str:
+    name = found["metadata"]["name"]
     pods = [p for p in world.api.all(PODS) if HASH in p["metadata"]["labels"]]
+    pods = [p for p in pods if p["metadata"]["labels"]["app"] == name]
     hashes = {pod["metadata"]["labels"][HASH] for pod in pods}
     new = world.native.hash_of(found["spec"]["template"])
     ready = sum(map(is_ready, pods))
-    broken = set(world.scenario.broken) & {world.users.version}
+    image = found["spec"]["template"]["spec"]["containers"][0]["image"].partition(":")[2]
+    broken = set(world.scenario.broken) & {image}
     if aborted(found):
         if new in hashes:
-            return "at the end pods of the version that was taken back are there"
+            return f"at the end {name} has pods of the version that was taken back"
         failed = [c.get("reason") for c in status_of(found).get("conditions") or ()]
         if "ProgressDeadlineExceeded" not in failed:
-            return "at the end the aborted Deployment does not say so"
+            return f"at the end {name} is aborted and does not say so"
     elif hashes != {new} and not broken:
-        return f"at the end there are pods of {sorted(hashes)}, not of {new} alone"
+        return f"at the end {name} has pods of {sorted(hashes)}, not of {new} alone"
     if ready != found["spec"]["replicas"] and not broken and not world.excuses.lossy:
-        return f"at the end {ready} pods are ready, not {found['spec']['replicas']}"
+        return f"at the end {ready} pods of {name} are ready, not {found['spec']['replicas']}"
     return ""
 
 

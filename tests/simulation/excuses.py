@@ -7,6 +7,7 @@ from tests.simulation.deployments import HASH
 from tests.simulation.patches import Object
 
 _SHAKEN = 20_000
+_PASSED = 60_000
 
 
 class Excuses:
@@ -18,8 +19,11 @@ class Excuses:
         self._shaken: dict[str, int] = {}
         self._all_until = -1
         self._sized_until = -1
+        self._passed_until = -1
         self.shared: set[str] = set()
         """Services that also serve other workloads' pods, and so can't be guarded."""
+        self.leaving = False
+        """Slipway is being uninstalled, or is: no policy counts any more."""
         self.deleted = False
         """The Deployment was deleted, at some time."""
 
@@ -48,9 +52,18 @@ class Excuses:
     def resized(self) -> bool:
         return self._clock.now < self._sized_until
 
-    def begin(self) -> None:
-        """A new rollout is held: nothing of it has been lost yet."""
-        self.lossy.clear()
+    def pass_by(self) -> None:
+        """A user's write passed without the webhook; the reconciler repairs what it finds."""
+        self._passed_until = self._clock.now + _PASSED
+
+    @property
+    def passed(self) -> bool:
+        """Whether such a write has just been made."""
+        return self._clock.now < self._passed_until
+
+    def begin(self, others: set[str]) -> None:
+        """A new rollout is held: nothing of it has been lost yet, whatever was of ``others``."""
+        self.lossy &= others
 
     @property
     def all_gone(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.simulation.doings import quota_over, running
+from tests.simulation.doings import quota_over
 from tests.simulation.patches import Object
-from tests.simulation.reading import aborted, status_of
-from tests.simulation.users import ALICE, WEB
+from tests.simulation.reading import aborted, running_release, status_of
+from tests.simulation.shop import NAMESPACE, SIDE
+from tests.simulation.users import ALICE, ROLLOUT, WEB
 from tests.simulation.world import World
 from webhook.cluster.kinds import DEPLOYMENTS, RELEASES
 
@@ -25,8 +26,25 @@ def finish_something(world: World) -> bool:
     if paused and found is not None and not aborted(found):
         world.users.resume()
         return True
-    release = running(world)
-    return release is not None and _decide(world, release)
+    return _beside(world) or _flights(world)
+
+
+def _beside(world: World) -> bool:
+    """The second Deployment was left paused by an uninstall: somebody resumes it."""
+    where = (DEPLOYMENTS, (NAMESPACE, SIDE))
+    wanted, found = world.users.wanted.get(where), world.users.found(SIDE)
+    if wanted is None or found is None or wanted["spec"].get("paused") is not True:
+        return False
+    if aborted(found):
+        return False
+    world.users.patch(*where, {"spec": {"paused": None}}, ROLLOUT)
+    return True
+
+
+def _flights(world: World) -> bool:
+    found = map(world.users.found, ("web", SIDE))
+    flights = [running_release(world.api, each) for each in found if each]
+    return any(_decide(world, release) for release in flights if release)
 
 
 def _decide(world: World, release: Object) -> bool:

@@ -25,12 +25,14 @@ from tests.simulation.reading import (
     status_of,
     wanted_policy,
 )
+from tests.simulation.shop import SIDE
 from webhook import names
 from webhook.cluster.kinds import (
     CLUSTERRELEASEPOLICIES,
     DEPLOYMENTS,
     HTTPROUTES,
     INGRESSES,
+    PODS,
     RELEASES,
     REPLICASETS,
     SERVICES,
@@ -48,15 +50,22 @@ class Broken(AssertionError):
 
 
 class Rules:
-    """Watches the cluster."""
+    """Watches one Deployment, and tells who watches the one ``beside`` it."""
 
     def __init__(
-        self, clock: Clock, api: ApiServer, excuses: Excuses, hash_of: Callable[[Object], str]
+        self,
+        clock: Clock,
+        api: ApiServer,
+        excuses: Excuses,
+        hash_of: Callable[[Object], str],
+        app: str = "web",
+        beside: Rules | None = None,
     ) -> None:
         self._clock, self._api, self._hash_of = clock, api, hash_of
+        self._app, self._beside = app, beside
         self.excuses = excuses
         self.plane: DataPlane | None = None
-        self.broken: list[str] = []
+        self.broken: list[str] = beside.broken if beside else []
         self.releases = 0
         self._free_hashes: set[str] = set()
         self._free_revisions: set[str] = set()
@@ -68,30 +77,34 @@ class Rules:
         self._policy_since = 0
         self._granted_lift = -1
         """Until when a hold may be lifted though the Release that granted it was deleted."""
-        self.webhook_out = False
-        self.leaving = False
-        """Slipway is being uninstalled, or is: no policy counts any more."""
-        Capacity(api, excuses, self._fail)
+        if app == "web":
+            Capacity(api, excuses, self._fail)
         api.subscribe(self._changed)
 
+    @property
+    def counted(self) -> int:
+        """Releases of all Deployments."""
+        return self.releases + (self._beside.counted if self._beside else 0)
+
     def _fail(self, rule: str, what: str) -> None:
-        self.broken.append(f"{rule}: {what}")
+        if not self.excuses.passed:
+            self.broken.append(f"{rule}: {what}")
 
     def forget(self) -> None:
         """Somebody deleted the Release: who begins anew knows nothing of the one before."""
         self._taken_back.clear()
 
     def _policy(self) -> Object | None:
-        return None if self.leaving else wanted_policy(self._api)
+        return None if self.excuses.leaving else wanted_policy(self._api)
 
     # What is written
 
     def _changed(self, kind: Kind, type_: str, obj: Object, old: Object | None) -> None:
         if kind is CLUSTERRELEASEPOLICIES:
             self._policy_since = self._clock.now
-        elif kind is RELEASES:
+        elif kind is RELEASES and obj["spec"]["deployment"]["name"] == self._app:
             self._release(type_, obj, old)
-        elif kind is DEPLOYMENTS:
+        elif kind is DEPLOYMENTS and obj["metadata"]["name"] == self._app:
             self._deployment(type_, obj, old)
         elif kind in (HTTPROUTES, INGRESSES) and type_ != "DELETED":
             self._route(obj, old)
@@ -100,7 +113,7 @@ class Rules:
             self._repinned(obj, old)
             if obj["spec"]["type"] == "ExternalName" and names.PIN in notes(obj):
                 self._fail("rule 7", f"{obj['metadata']['name']} is pinned, and has no pods")
-        elif kind is SERVICES and type_ == "DELETED":
+        elif kind is SERVICES and type_ == "DELETED" and self._app == "web":
             self._service_gone(obj)
 
     def _release(self, type_: str, obj: Object, old: Object | None) -> None:
@@ -124,7 +137,7 @@ class Rules:
 
     def _free_shown(self, revision: str) -> None:
         """A template that passed without webhook does not name its revision."""
-        deployment = self._api.find(DEPLOYMENTS, "shop", "web")
+        deployment = self._api.find(DEPLOYMENTS, "shop", self._app)
         template = deployment["spec"]["template"] if deployment else {}
         if template and revision_of(users_template(template)) == revision:
             self._free_hashes.add(self._hash_of(template))
@@ -138,7 +151,7 @@ class Rules:
         if old is not None and (held or waits) and not (was_held or waited):
             self._free_hashes = {self._hash_of(old["spec"]["template"]), *self._out(old)}
             self._guarded = True
-            self.excuses.begin()
+            self.excuses.begin(self._others())
         if was_held and not held:
             self._lifted(obj, old or obj)
         changed = old is not None and obj["spec"]["template"] != old["spec"]["template"]
@@ -154,13 +167,23 @@ class Rules:
         mine = [rs for rs in self._api.all(REPLICASETS) if uid in owners(rs)]
         return {rs["metadata"]["labels"][HASH] for rs in mine if rollout.size(rs)}
 
+    def _others(self) -> set[str]:
+        """Hashes of pods of other Deployments."""
+        pods = self._api.all(PODS) if self.excuses.shared else []
+        return {pod["metadata"]["labels"].get(HASH, "") for pod in pods if not self._is_mine(pod)}
+
+    def _is_mine(self, obj: Object) -> bool:
+        """Whether a pod or a Service is about this Deployment."""
+        app: str = (obj["metadata"].get("labels") or {}).get("app", "web")
+        return app == self._app
+
     def _passes(self, obj: Object, old: Object) -> None:
         """A new template passes unguarded only where nothing can guard it."""
         if self._hash_of(obj["spec"]["template"]) in self._free_hashes:
             return  # the released one, given back late
         known = self._clock.now - self._policy_since > _KNOWN_AFTER
         replicas = [o["spec"]["replicas"] for o in (obj, old)]
-        if known and self._policy() and 0 not in replicas and not self.webhook_out:
+        if known and self._policy() and 0 not in replicas:
             self._fail("rule 1", "a new template is not held, though a policy is for it")
 
     def _lifted(self, obj: Object, old: Object) -> None:
@@ -198,17 +221,25 @@ class Rules:
         if any(self._api.by_uid(uid) is None for uid in owners(obj)):
             return  # its Deployment is gone, and so will it be
         for root, weight in shares.items():
-            if weight <= before.get(root, 0):
+            if weight <= before.get(root, 0) or app_of(root) != self._app:
                 continue
-            deployment = self._api.find(DEPLOYMENTS, "shop", "web")
-            release = running_release(self._api, deployment) if deployment else None
-            name = obj["metadata"]["name"]
-            if release is None:
-                self._fail("rule 1", f"{name} gives {weight} % with no release running")
-            elif release["metadata"]["uid"] in self._taken_back:
-                self._fail("rule 4", f"{name} gives {weight} % after the release went back")
-            elif weight > _asked(status_of(release)):
-                self._fail("rule 1", f"{name} gives {weight} %, which no step has granted")
+            wrong = self._ungranted(weight)
+            if root in self.excuses.shared and self._beside and not self._beside._ungranted(weight):
+                continue  # the first Deployment is gone: it is all the other's
+            if wrong:
+                self._fail(wrong[0], f"{obj['metadata']['name']} gives {weight} %, {wrong[1]}")
+
+    def _ungranted(self, weight: int) -> tuple[str, str] | None:
+        """The rule that a weight breaks, and how; None if it is granted."""
+        deployment = self._api.find(DEPLOYMENTS, "shop", self._app)
+        release = running_release(self._api, deployment) if deployment else None
+        if release is None:
+            return "rule 1", "with no release running"
+        if release["metadata"]["uid"] in self._taken_back:
+            return "rule 4", "after the release went back"
+        return (
+            ("rule 1", "which no step has granted") if weight > _asked(status_of(release)) else None
+        )
 
     def _one_by_one(self, obj: Object, old: Object | None) -> None:
         """A weight changes only once every proxy knows the selector that was changed before."""
@@ -217,6 +248,8 @@ class Rules:
         shares, before = shares_in(obj), shares_in(old)
         for root in shares.keys() & before.keys():
             service = self._api.find(SERVICES, "shop", root)
+            if app_of(root) != self._app:
+                continue
             if shares[root] == before[root] or service is None or self.excuses.shaken(root):
                 continue
             wanted = service["spec"]["selector"].get(HASH)
@@ -229,9 +262,11 @@ class Rules:
     def _repinned(self, obj: Object, old: Object) -> None:
         """A selector changes only once every proxy knows the weight that was changed before."""
         pins = [(o["spec"].get("selector") or {}).get(HASH) for o in (obj, old)]
-        if None in pins or pins[0] == pins[1] or not self._goes_forward() or self.plane is None:
-            return
         name = obj["metadata"]["name"]
+        if None in pins or pins[0] == pins[1] or app_of(name) != self._app:
+            return
+        if not self._goes_forward() or self.plane is None:
+            return
         for route in self._api.all(HTTPROUTES):
             wanted = shares_in(route).get(name)
             for known in self.plane.known(HTTPROUTES, route["metadata"]["name"]):
@@ -239,7 +274,7 @@ class Rules:
                     self._fail("rule 3", f"{name}: its selector changes while its weight does")
 
     def _goes_forward(self) -> bool:
-        deployment = self._api.find(DEPLOYMENTS, "shop", "web")
+        deployment = self._api.find(DEPLOYMENTS, "shop", self._app)
         release = running_release(self._api, deployment) if deployment else None
         return release is not None and status_of(release).get("phase") != "RollingBack"
 
@@ -264,16 +299,20 @@ class Rules:
         for uid in now - before:
             self._may_serve(proxy, uid)
         self._answers(proxy)
+        if self._beside:
+            self._beside.moved(proxy)
 
     def readiness_changed(self) -> None:
         """A pod is ready or is not any more: every target still needs one that is."""
         if self.plane:
             for proxy in self.plane.proxies:
                 self._answers(proxy)
+        if self._beside:
+            self._beside.readiness_changed()
 
     def _may_serve(self, proxy: Proxy, uid: str) -> None:
         pod = self._api.by_uid(uid)
-        if pod is None or not self._guarded or self._is_free(pod):
+        if pod is None or not self._guarded or not self._is_mine(pod) or self._is_free(pod):
             return
         name = pod["metadata"]["name"]
         self._fail("rule 1", f"{name} gets traffic from {proxy.name} before a step grants it")
@@ -287,7 +326,7 @@ class Rules:
     def _answers(self, proxy: Proxy) -> None:
         """Rule 2: who asks gets an answer."""
         for target in proxy.targets:
-            if not target.weight:
+            if not target.weight or app_of(target.service) != self._app:
                 continue
             where = (proxy.name, target.service)
             uids = proxy.slices.get(target.service, frozenset())
@@ -307,6 +346,9 @@ class Rules:
     def pod_ends(self, pod: Object, by_user: bool) -> None:
         """Rule 3: a pod that a controller ends had no traffic for the drain time."""
         meta = pod["metadata"]
+        if self._beside and not self._is_mine(pod):
+            self._beside.pod_ends(pod, by_user)
+            return
         if by_user:
             self.excuses.lose(meta["labels"][HASH])
             return
@@ -323,7 +365,7 @@ class Rules:
     def _is_surplus(self, pod: Object) -> bool:
         """Its side still has as many pods as the user wants: it was scaled down."""
         rs = self._api.by_uid(owners(pod)[0])
-        found = self._api.find(DEPLOYMENTS, "shop", "web")
+        found = self._api.find(DEPLOYMENTS, "shop", self._app)
         return bool(rs and found and 0 < found["spec"]["replicas"] <= rollout.size(rs))
 
     def _drain(self) -> int:
@@ -334,6 +376,11 @@ class Rules:
         newest = max(releases, key=lambda r: int(r["metadata"]["resourceVersion"]))
         drain = parse_duration(newest["spec"]["traffic"]["drain"])
         return int(drain / timedelta(milliseconds=1))
+
+
+def app_of(service: str) -> str:
+    """The Deployment that a Service is for, by its name."""
+    return SIDE if service.startswith(SIDE) else "web"
 
 
 def _waits(deployment: Object) -> bool:

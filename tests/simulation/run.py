@@ -52,7 +52,7 @@ class Run:
             world.retire(process)
         return Result(
             broken=broken,
-            releases=world.rules.releases,
+            releases=world.rules.counted,
             events=world.clock.passed,
             writes=world.writes,
             crashes=world.crashes,

@@ -29,7 +29,8 @@ _RARE = (
 )  # fmt: skip
 _SELDOM = (
     "uninstall", "upgrade", "disable", "evict", "evict", "drain", "lose node", "lose node",
-    "autoscale", "autoscale",
+    "autoscale", "autoscale", "apply beside", "apply beside",
+    "webhook out", "webhook out", "webhook out",
 )  # fmt: skip
 
 OPEN: frozenset[str] = frozenset()
@@ -91,16 +92,17 @@ def scenario(seed: int, *, everything: bool = True) -> Scenario:
     dice = random.Random(seed)  # noqa: S311 dice for tests
     settle = dice.choice((0, 200, 1000, 5000))
     drain = dice.choice((0, 500, 3000, 10_000))
+    shape = dice.choice(tuple(SHAPES))
     policy = random_policy(dice, settle, drain, everything=everything)
     return Scenario(
         seed=seed,
-        shape=dice.choice(tuple(SHAPES)),
+        shape=shape,
         replicas=dice.choice((1, 2, 3, 4, 6)),
         policy=policy,
         settle=settle,
         spec=_spec(dice),
         broken=("v3",) if dice.random() < 0.15 else ("v2",) if dice.random() < 0.1 else (),
-        actions=_actions(dice),
+        actions=_actions(dice, shape),
         faults=_faults(dice),
         slow=tuple((kind, dice.choice((500, 3000))) for kind in KINDS if dice.random() < 0.12),
         admission_policy=dice.random() < 0.5,
@@ -127,8 +129,11 @@ def _spec(dice: random.Random) -> dict[str, Any]:
     return spec
 
 
-def _actions(dice: random.Random) -> tuple[Action, ...]:
+def _actions(dice: random.Random, shape: str) -> tuple[Action, ...]:
     out = [Action("apply")]
+    if shape == "pair":
+        stage = dice.choice(STAGES) if dice.random() < 0.5 else ""
+        out.insert(dice.randrange(2), Action("apply beside", stage=stage, number=1))
     for _ in range(dice.choice((0, 1, 1, 2, 3, 4, 6))):
         what = dice.choice(dice.choices((_COMMON, _RARE, _SELDOM), (0.5, 0.3, 0.2))[0])
         if what in OPEN:

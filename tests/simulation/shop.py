@@ -7,6 +7,8 @@ from typing import Any
 from tests.simulation.patches import Object
 
 NAMESPACE = "shop"
+SIDE = "side"
+"""A second Deployment, in the shape ``pair``; its Services have names that begin so."""
 
 SHAPES = {
     "route": (("web",), (("HTTPRoute", "web", ("web",)),)),
@@ -22,27 +24,31 @@ SHAPES = {
         (("HTTPRoute", "web", ("web",)), ("HTTPRoute", "ports", ("ports",))),
     ),
     "headless": (("peers",), (("HTTPRoute", "peers", ("peers",)),)),
+    "pair": (
+        ("web", "side", "all"),
+        (("HTTPRoute", "web", ("web",)), ("HTTPRoute", "side", ("side", "all"))),
+    ),
     "nothing": ((), ()),
 }
 """By name: Services, and routes as (kind, name, Services)."""
 
 
-def deployment(replicas: int, version: str = "v1", **spec: Any) -> Object:
+def deployment(replicas: int, version: str = "v1", name: str = "web", **spec: Any) -> Object:
     """The Deployment as its user's manifest has it."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
-            "name": "web",
+            "name": name,
             "namespace": NAMESPACE,
-            "labels": {"app": "web"},
+            "labels": {"app": name},
             "annotations": {"example.com/owner": "team-a"},
         },
         "spec": {
             "replicas": replicas,
-            "selector": {"matchLabels": {"app": "web"}},
+            "selector": {"matchLabels": {"app": name}},
             "template": {
-                "metadata": {"labels": {"app": "web", "tier": "shop"}},
+                "metadata": {"labels": {"app": name, "tier": "shop"}},
                 "spec": {"containers": containers(version)},
             },
             **spec,
@@ -60,6 +66,8 @@ def service(name: str) -> Object:
     ``peers`` is headless, ``ports`` a NodePort with two of them, ``outside`` an ExternalName.
     """
     selector = {"tier": "shop"} if name == "all" else {"app": "web"}
+    if name == SIDE:
+        selector = {"app": SIDE}
     ports = [{"name": "http", "port": 80, "targetPort": 8080}]
     more: Object = {"ports": ports}
     if name == "peers":

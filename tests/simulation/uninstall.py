@@ -162,7 +162,7 @@ def uninstall(world: World, number: int) -> None:
         return
     world.happened["uninstall"] += 1
     world.installed = False
-    world.rules.leaving = True
+    world.excuses.leaving = True
     world.back_in = (None, 0, None, 20_000)[number % 4]
     old = world.resign()
     if old is not None:
@@ -236,7 +236,7 @@ def _install(world: World) -> None:
     world.note("Slipway is installed again")
     world.happened["installed again"] += 1
     world.installed = True
-    world.rules.leaving = False
+    world.excuses.leaving = False
     world.webhook_out = world.webhook.down = False
     world.webhook.admission_policy = world.scenario.admission_policy
     world.lead()

@@ -88,6 +88,10 @@ class Users:
     def deployment(self) -> Object | None:
         return self._api.find(DEPLOYMENTS, *WEB)
 
+    def found(self, name: str) -> Object | None:
+        """A Deployment by name."""
+        return self._api.find(DEPLOYMENTS, shop.NAMESPACE, name)
+
     @property
     def version(self) -> str:
         """The version that the user asked for last."""

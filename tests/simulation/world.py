@@ -62,6 +62,8 @@ class World:
         self.processes: list[Any] = []
         self._current: Process | None = None
         self.webhook_out = False
+        self.writes_pass = False
+        """Whether people's writes may pass meanwhile."""
         self.rivals = False
         """Two leaders wrote at once, for a while."""
         self.installed = True
@@ -86,13 +88,17 @@ class World:
         if self._tracing:
             api.subscribe(self._trace_write)
         self.native = DeploymentController(clock, api, dice)
-        self.rules = Rules(clock, api, self.excuses, self.native.hash_of)
+        beside = None
+        if scenario.shape == "pair":
+            beside = Rules(clock, api, self.excuses, self.native.hash_of, shop.SIDE)
+        self.rules = Rules(clock, api, self.excuses, self.native.hash_of, "web", beside)
         self.kubelets = Kubelets(clock, api, dice, frozenset(scenario.broken), self.rules.pod_ends)
         self.replicasets = ReplicaSetController(clock, api, dice, self.kubelets, self.native)
         SliceController(clock, api, dice, self._slow.get("EndpointSlice", 60))
         lag = max(0, scenario.settle - _MARGIN)
         self.plane = DataPlane(clock, api, dice, lag, self.rules.moved)
-        self.rules.plane = self.plane
+        for rules in filter(None, (self.rules, beside)):
+            rules.plane = self.plane
         api.subscribe(self._changed)
 
     def _furnish(self) -> None:
@@ -111,9 +117,10 @@ class World:
         for kind, name, to in routes:
             obj = shop.route(kind, name, to)
             users.create(HTTPROUTES if kind == "HTTPRoute" else INGRESSES, obj)
+        if "all" in services:
+            self.excuses.shared.add("all")
         if scenario.shape == "shared":
             self.api.create(PODS, shop.stranger(), ALICE)
-            self.excuses.shared.add("all")
         self.clock.after(300, self._deploy)
         while self.clock.step():
             pass
@@ -121,6 +128,8 @@ class World:
     def _deploy(self) -> None:
         first = shop.deployment(self.scenario.replicas, **self.scenario.spec)
         self.users.create(DEPLOYMENTS, first)
+        if self.scenario.shape == "pair":
+            self.users.create(DEPLOYMENTS, shop.deployment(2, name=shop.SIDE))
 
     # Processes
 
