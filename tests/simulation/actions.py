@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.simulation import autoscaler, doings, nodes, pair, unhooked, uninstall
+from tests.simulation import autoscaler, doings, manners, nodes, pair, unhooked, uninstall
 from tests.simulation.api_server import Refused
 from tests.simulation.world import World
 
 ACTIONS: Mapping[str, Callable[[World, int], object]] = {
     **doings.DOINGS,
     **autoscaler.DOINGS,
+    **manners.DOINGS,
     **nodes.DOINGS,
     **pair.DOINGS,
     **unhooked.DOINGS,

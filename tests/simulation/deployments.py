@@ -27,12 +27,15 @@ class DeploymentController:
         self._hashes: dict[bytes, str] = {}
         api.subscribe(self._changed)
 
-    def _changed(self, kind: Kind, _type: str, obj: Object, _old: Object | None) -> None:
+    def _changed(self, kind: Kind, type_: str, obj: Object, _old: Object | None) -> None:
         if kind is DEPLOYMENTS:
             self._book((obj["metadata"]["namespace"], obj["metadata"]["name"]))
         elif kind is REPLICASETS:
             for owner in obj["metadata"].get("ownerReferences") or ():
                 self._book((obj["metadata"]["namespace"], owner["name"]))
+        elif kind is PODS and type_ == "DELETED":  # a Recreate may have waited for it
+            for key in [_key(d) for d in self._api.all(DEPLOYMENTS) if _is_recreate(d)]:
+                self._book(key)
 
     def _book(self, key: Key) -> None:
         if key not in self._booked:
@@ -52,6 +55,11 @@ class DeploymentController:
             new = self._kept_up(deployment, new, old)
         if paused or rollout.scaling(deployment, mine):
             sizes, by_user = rollout.scaled(deployment, new, old), True
+        elif _is_recreate(deployment):
+            sizes, by_user = {rs["metadata"]["name"]: 0 for rs in old if rollout.size(rs)}, False
+            if not sizes and not any(pods_of(self._api, rs) for rs in old):
+                new = new or self._made(deployment, old)
+                sizes = {new["metadata"]["name"]: deployment["spec"]["replicas"]}
         else:
             if new is None:
                 if self._name_taken(deployment):  # by one whose Deployment was just deleted
@@ -287,6 +295,14 @@ def is_ready(pod: Object) -> bool:
         return False
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _is_recreate(deployment: Object) -> bool:
+    return bool(deployment["spec"]["strategy"]["type"] == "Recreate")
+
+
+def _key(obj: Object) -> Key:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
 
 
 def _cost(pod: Object) -> int:

@@ -181,6 +181,8 @@ class Rules:
         """A new template passes unguarded only where nothing can guard it."""
         if self._hash_of(obj["spec"]["template"]) in self._free_hashes:
             return  # the released one, given back late
+        if obj["spec"]["strategy"]["type"] == "Recreate":
+            return  # its user wants an outage
         known = self._clock.now - self._policy_since > _KNOWN_AFTER
         replicas = [o["spec"]["replicas"] for o in (obj, old)]
         if known and self._policy() and 0 not in replicas:

@@ -31,6 +31,7 @@ _SELDOM = (
     "uninstall", "upgrade", "disable", "evict", "evict", "drain", "lose node", "lose node",
     "autoscale", "autoscale", "apply beside", "apply beside",
     "webhook out", "webhook out", "webhook out",
+    "strategy recreate", "strategy recreate", "strategy rolling", "pace", "pace",
 )  # fmt: skip
 
 OPEN: frozenset[str] = frozenset()
@@ -122,6 +123,8 @@ def _spec(dice: random.Random) -> dict[str, Any]:
             "maxUnavailable": dice.choice((1, "50%")),
         }
         spec["strategy"] = {"type": "RollingUpdate", "rollingUpdate": rolling}
+    elif dice.random() < 0.06:
+        spec["strategy"] = {"type": "Recreate"}
     if dice.random() < 0.2:
         spec["progressDeadlineSeconds"] = 30
     if dice.random() < 0.2:

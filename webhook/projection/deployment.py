@@ -109,7 +109,7 @@ def projected_deployment(obj: Object) -> Object:
 def without_policys_pause(obj: Object, hold: Hold) -> str | None:
     """The memory by which the pause that the admission policy set is not the user's wish."""
     users = write(users_deployment(obj), _PAUSED, ABSENT)
-    shown = project_hold(users, hold, template_shown(obj))
+    shown = project_hold(users, hold, obj)
     remembered: str | None = annotations(shown).get(names.ORIGINAL)
     return remembered
 
