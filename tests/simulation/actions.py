@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.simulation import autoscaler, doings, manners, nodes, pair, unhooked, uninstall
+from tests.simulation import (
+    autoscaler,
+    doings,
+    manners,
+    namespace,
+    nodes,
+    pair,
+    unhooked,
+    uninstall,
+)
 from tests.simulation.api_server import Refused
 from tests.simulation.world import World
 
@@ -12,6 +21,7 @@ ACTIONS: Mapping[str, Callable[[World, int], object]] = {
     **doings.DOINGS,
     **autoscaler.DOINGS,
     **manners.DOINGS,
+    **namespace.DOINGS,
     **nodes.DOINGS,
     **pair.DOINGS,
     **unhooked.DOINGS,

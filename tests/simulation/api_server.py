@@ -69,6 +69,8 @@ class ApiServer:
         self._addresses = Addresses()
         self.version = 1000
         self._made = 0
+        self.terminating = False
+        """The users' namespace is being deleted: nothing can be made in it."""
 
     # Reading
 
@@ -101,6 +103,8 @@ class ApiServer:
     def create(self, kind: Kind, obj: Object, who: Who) -> Object:
         meta = obj["metadata"]
         key = (meta.get("namespace") or "", meta["name"])
+        if self.terminating and key[0]:
+            raise Refused(403, "Forbidden", f"namespace {key[0]} is being terminated")
         if key in self._objects[kind]:
             raise Refused(409, "AlreadyExists", f"{kind.plural} {key[1]!r} already exists")
         self._made += 1

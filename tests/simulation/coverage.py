@@ -64,3 +64,15 @@ def _raises(phase: Phase, turn: Turn) -> bool:
     except IllegalTurn:
         return True
     return False
+
+
+INTERRUPTIONS = frozenset(
+    (
+        "autoscaled", "disable", "drain", "eviction", "eviction refused", "installed again",
+        "left paused", "namespace deleted in mid-release", "node back", "node lost",
+        "other rules in mid-release", "Recreate at rest", "Recreate in mid-release",
+        "RollingUpdate at rest", "two releases at once", "uninstall", "uninstalled",
+        "detach again", "upgrade", "written without webhook",
+    )
+)  # fmt: skip
+"""What has to take place in ordinary scenarios, by the names in ``World.happened``."""

@@ -45,7 +45,7 @@ class DeploymentController:
     def _sync(self, key: Key) -> None:
         self._booked.discard(key)
         deployment = self._api.find(DEPLOYMENTS, *key)
-        if deployment is None:
+        if deployment is None or self._api.terminating:
             return
         mine = self._api.owned(REPLICASETS, deployment["metadata"]["uid"])
         new = next((rs for rs in mine if self._is_new(rs, deployment)), None)
@@ -231,7 +231,7 @@ class ReplicaSetController:
             for pod in order[:surplus]:
                 self._nodes.ending(pod, by_user=by_user)
                 self._api.end_pod((key[0], pod["metadata"]["name"]))
-        elif surplus < 0 and not self.quota:
+        elif surplus < 0 and not self.quota and not self._api.terminating:
             for _ in range(-surplus):
                 self._make(rs)
         self._count(key)

@@ -22,6 +22,8 @@ class Excuses:
         self._passed_until = -1
         self.shared: set[str] = set()
         """Services that also serve other workloads' pods, and so can't be guarded."""
+        self.ended = False
+        """The namespace is being deleted, or is: there is nobody to serve."""
         self.leaving = False
         """Slipway is being uninstalled, or is: no policy counts any more."""
         self.deleted = False
@@ -38,6 +40,11 @@ class Excuses:
     def shake_all(self, ms: int = _SHAKEN) -> None:
         """A user took everything away, for a while."""
         self._all_until = max(self._all_until, self._clock.now + ms)
+
+    def end_all(self) -> None:
+        """The namespace is being deleted."""
+        self.shake_all(10**12)
+        self.deleted = self.ended = True
 
     def calm_down(self, ms: int = _SHAKEN) -> None:
         """What was taken away is back; it has so long to get ready."""
@@ -59,7 +66,7 @@ class Excuses:
     @property
     def passed(self) -> bool:
         """Whether such a write has just been made."""
-        return self._clock.now < self._passed_until
+        return self.ended or self._clock.now < self._passed_until
 
     def begin(self, others: set[str]) -> None:
         """A new rollout is held: nothing of it has been lost yet, whatever was of ``others``."""

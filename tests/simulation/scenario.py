@@ -27,11 +27,12 @@ _RARE = (
     "scale to 0", "apply and scale", "webhook cut", "edit route", "edit service", "webhook down",
     "kill new", "kill new", "result",
 )  # fmt: skip
-_SELDOM = (
+SELDOM = (
     "uninstall", "upgrade", "disable", "evict", "evict", "drain", "lose node", "lose node",
     "autoscale", "autoscale", "apply beside", "apply beside",
     "webhook out", "webhook out", "webhook out",
     "strategy recreate", "strategy recreate", "strategy rolling", "pace", "pace",
+    "delete namespace",
 )  # fmt: skip
 
 OPEN: frozenset[str] = frozenset()
@@ -138,7 +139,7 @@ def _actions(dice: random.Random, shape: str) -> tuple[Action, ...]:
         stage = dice.choice(STAGES) if dice.random() < 0.5 else ""
         out.insert(dice.randrange(2), Action("apply beside", stage=stage, number=1))
     for _ in range(dice.choice((0, 1, 1, 2, 3, 4, 6))):
-        what = dice.choice(dice.choices((_COMMON, _RARE, _SELDOM), (0.5, 0.3, 0.2))[0])
+        what = dice.choice(dice.choices((_COMMON, _RARE, SELDOM), (0.5, 0.3, 0.2))[0])
         if what in OPEN:
             continue
         stage = dice.choice(STAGES) if dice.random() < 0.5 else ""

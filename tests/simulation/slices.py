@@ -69,6 +69,8 @@ class SliceController:
         if there is not None:
             self._api.write(ENDPOINTSLICES, {**there, "endpoints": endpoints})
             return
+        if self._api.terminating:
+            return
         meta = {"name": name, "namespace": key[0], "labels": {SERVICE: key[1]}}
         made = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta}
         self._api.create(ENDPOINTSLICES, {**made, "endpoints": endpoints}, KUBE)
