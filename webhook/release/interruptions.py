@@ -85,7 +85,7 @@ def _by_detaching(seen: Observed) -> Interruption | None:
 def _by_scale(seen: Observed, status: ReleaseStatus) -> Interruption | None:
     """Scaled to 0: told to scale up again, the native controller would make new pods only."""
     if status.phase is Phase.PROMOTING:
-        return None
+        return _by_scale_back(seen, status)
     if seen.stable is None:
         why = "the ReplicaSet of the released version is gone: there is nothing to return to"
         return Interruption(Turn.PROMOTE, "NothingServes", why)
@@ -94,6 +94,16 @@ def _by_scale(seen: Observed, status: ReleaseStatus) -> Interruption | None:
         return None
     why = "the Deployment was scaled to 0 in mid-release"
     return Interruption(Turn.ABORT, "ScaledToZero", why)
+
+
+def _by_scale_back(seen: Observed, status: ReleaseStatus) -> Interruption | None:
+    """Nothing served, so no new pods were waited for; by now the released version serves again."""
+    if status.stage in GETTING_READY or status.canary_replicas:
+        return None
+    if seen.stable is None or not seen.stable.ready:
+        return None
+    why = "the Deployment was scaled up again before the version was out: it begins anew"
+    return Interruption(Turn.SUPERSEDE, "ScaledUpAgain", why)
 
 
 def _by_obstacle(at: At, status: ReleaseStatus) -> Interruption | None:

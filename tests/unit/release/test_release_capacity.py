@@ -1,13 +1,16 @@
 """Replicas that change or are gone in mid-release, and a Service that is."""
 
+from dataclasses import replace as with_fields
 from datetime import timedelta
 
+from msgspec.structs import replace
 from native import Pod
 from release_builder import ROUTE, UNTIL_APPROVED, ReleaseBuilder, Story
 from rules import Rules
 
 from webhook.objects.release import Phase
 from webhook.release import actions as act
+from webhook.release.plan import plan
 
 
 def test_traffic_returns_only_to_a_version_that_can_take_it() -> None:
@@ -91,6 +94,18 @@ def test_scaled_up_again_before_it_is_back_the_released_version_is_asked_for_fir
     story.rest()
     scaled = story.did(act.ScaleReplicaSet)
     assert [(a.name, a.replicas) for a in scaled][:2] == [("web-h-v1", 4), ("web-h-v2", 0)]
+
+
+def test_scaled_up_again_before_a_version_is_out_the_release_begins_anew() -> None:
+    """Nothing served, so no new pods were waited for; now there is something to protect."""
+    cluster = paused_at(25).cluster
+    seen = cluster.observed()
+    assert seen.release is not None
+    status = replace(seen.release.status, phase=Phase.PROMOTING, stage="keep", canary_replicas=0)
+    seen = with_fields(seen, release=replace(seen.release, status=status))
+    recorded = [a.status for a in plan(seen, cluster.now).actions if isinstance(a, act.Record)]
+    assert (recorded[0].phase, recorded[0].reason) == (Phase.ROLLING_BACK, "ScaledUpAgain")
+    assert recorded[0].outcome is Phase.SUPERSEDED
 
 
 def test_a_route_of_a_deleted_service_is_its_users_own_before_the_canary_service_goes() -> None:
