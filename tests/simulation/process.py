@@ -31,7 +31,7 @@ from webhook.release.observed import Observed
 
 Key = tuple[str, str]
 _ROUNDS = 100
-_NOW_AND_THEN = 24
+_NOW_AND_THEN = 80
 """How many events pass between two decisions that are made twice, about."""
 
 

@@ -4,7 +4,7 @@ The namespace's own before the cluster's; of each, those that select before thos
 by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -32,6 +32,7 @@ class Policies:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._read: dict[str, tuple[str, Policy | None]] = {}
+        self._ordered: dict[str, tuple[tuple[Sequence[Object], ...], list[Policy]]] = {}
 
     def policy_for(self, namespace: str, deployment: Object) -> Policy | None:
         """The policy for this Deployment; None if none matches or the one named is not there.
@@ -47,12 +48,12 @@ class Policies:
 
     def _in_order(self, namespace: str) -> list[Policy]:
         own = self._store.table(RELEASEPOLICIES).all(namespace)
-        of_cluster = self._store.table(CLUSTERRELEASEPOLICIES).all()
-        return [
-            policy
-            for group in (own, of_cluster)
-            for policy in sorted(filter(None, map(self._policy, group)), key=_rank)
-        ]
+        groups = (own, self._store.table(CLUSTERRELEASEPOLICIES).all())
+        known = self._ordered.get(namespace)
+        if known is None or known[0] != groups:
+            ranked = [sorted(filter(None, map(self._policy, group)), key=_rank) for group in groups]
+            known = self._ordered[namespace] = groups, [*ranked[0], *ranked[1]]
+        return known[1]
 
     def _matches(self, policy: Policy, namespace: str, deployment: Object) -> bool:
         match = policy.spec.match

@@ -7,7 +7,7 @@ from typing import Any
 from webhook import names
 from webhook.objects.raw import Object
 from webhook.objects.release import Release
-from webhook.projection.deployment import hold_of, projected_deployment, users_deployment
+from webhook.projection.deployment import hold_of, project_hold, users_deployment
 from webhook.projection.fields import ABSENT, annotations, labels, write
 from webhook.projection.template import (
     Stable,
@@ -20,10 +20,12 @@ from webhook.projection.template import (
 from webhook.release.gathered import Raw, owned_by
 from webhook.release.observe_traffic import (
     Root,
+    asked_of,
     pods_of_others,
     routes_of,
     services_of,
     splittable,
+    state_of,
     strays_of,
 )
 from webhook.release.observed import (
@@ -59,7 +61,8 @@ def observe(raw: Raw, readings: Readings | None = None) -> Observed:
     roots, canaries = read(services_of, raw.services, raw.slices, others, *about)
     wanted = splittable(roots, canaries, running)
     spec = running.spec if running else None
-    routes, routed = read(routes_of, raw.routes, view.namespace, wanted, spec)
+    asked = read(asked_of, raw.routes)
+    routes, routed = read(routes_of, asked, view.namespace, wanted, spec)
     named = frozenset(root.name for root in roots)
     serve = (mine, raw.pods, template, len(stable.ready) if stable else 0)
     serving, serves_more = (None, False) if running else read(_serving, *serve)
@@ -71,7 +74,7 @@ def observe(raw: Raw, readings: Readings | None = None) -> Observed:
         younger=read(_younger, mine, stable.name if stable else None),
         roots=read(_root_views, roots, routed),
         canaries=canaries,
-        routes=routes,
+        routes=read(state_of, routes, raw.routes),
         strays=read(strays_of, raw.routes, view.namespace, named),
         release=running,
         finished=finished,
@@ -145,7 +148,7 @@ def deployment_view(obj: Object) -> DeploymentView:
             and status.get("availableReplicas", 0) == replicas
         ),
         marked_failed=failed.get("reason") == "ProgressDeadlineExceeded",
-        projected=projected_deployment(obj) == obj,
+        projected=project_hold(users, hold, obj) == obj,
         total=status.get("replicas", 0),
         replica_failure=_replica_failure(status),
         held_by_policy=names.HELD_BY in annotations(obj),

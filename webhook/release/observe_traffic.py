@@ -1,7 +1,7 @@
 """From raw Services, slices and routes to how traffic reaches a Deployment's pods."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webhook import names
 from webhook.objects.raw import Object
@@ -119,7 +119,7 @@ def splittable(
 def routes_of(
     objects: Objects, namespace: str, wanted: frozenset[str], running: ReleaseSpec | None
 ) -> tuple[tuple[RouteView, ...], frozenset[str]]:
-    """Routes to these Services, and which of the Services have one."""
+    """Routes to these Services, but for their `state_of`, and which of the Services have one."""
     out: list[RouteView] = []
     for router in ROUTERS.values():
         for found in router.finds(objects, namespace, wanted):
@@ -132,7 +132,7 @@ def routes_of(
                     ref=RouteRef(router.kind, meta["namespace"], meta["name"]),
                     roots=found.roots,
                     shares={root: s for root, s in shares.items() if root in wanted},
-                    unprogrammed=router.unprogrammed(found.object),
+                    unprogrammed=None,
                     projected=router.projected(found.object) == found.object,
                     lacks=router.lacks(*about, asked),
                     notes=(*router.without(*about, asked), *_affected(router, about, found)),
@@ -140,6 +140,34 @@ def routes_of(
             )
     routed = frozenset[str]().union(*(route.roots for route in out))
     return tuple(sorted(out, key=lambda route: route.ref)), routed
+
+
+def asked_of(objects: Objects) -> Objects:
+    """Route objects without what their controllers report, which changes after each write."""
+    return {
+        kind: [_asked(obj) for obj in found] if kind in ROUTERS else found
+        for kind, found in objects.items()
+    }
+
+
+def _asked(obj: Object) -> Object:
+    if "status" not in obj:
+        return obj
+    meta = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "generation")}
+    return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": meta}
+
+
+def state_of(views: tuple[RouteView, ...], objects: Objects) -> tuple[RouteView, ...]:
+    """These routes with what is known of their being live."""
+    there = {
+        RouteRef(kind, obj["metadata"]["namespace"], obj["metadata"]["name"]): obj
+        for kind in ROUTERS
+        for obj in objects.get(kind, ())
+    }
+    return tuple(
+        replace(view, unprogrammed=ROUTERS[view.ref.kind].unprogrammed(there[view.ref]))
+        for view in views
+    )
 
 
 def _affected(router: Router, about: tuple[Objects, Object, str], found: Found) -> tuple[str, ...]:
