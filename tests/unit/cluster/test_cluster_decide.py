@@ -38,6 +38,7 @@ def changes(obj: Object) -> Iterator[Object]:
         ("spec", {"replicas": 7, "selector": {"app": "app0"}}),
         ("spec", {"rules": [{"backendRefs": [{"name": "app0", "port": 80}]}]}),
         ("status", {"phase": "Failed"}),
+        ("status", {"parents": [{"parentRef": {"name": "gateway"}, "conditions": []}]}),
     ):
         made = deepcopy(obj)
         made[part] = {**made.get(part, {}), **change}
