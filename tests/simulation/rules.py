@@ -278,7 +278,8 @@ class Rules:
     def _goes_forward(self) -> bool:
         deployment = self._api.find(DEPLOYMENTS, "shop", self._app)
         release = running_release(self._api, deployment) if deployment else None
-        return release is not None and status_of(release).get("phase") != "RollingBack"
+        back = ("", "Pending", "RollingBack")  # at its start a release takes back what it finds
+        return release is not None and status_of(release).get("phase", "") not in back
 
     def _service_gone(self, obj: Object) -> None:
         name = obj["metadata"]["name"]

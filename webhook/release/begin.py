@@ -48,7 +48,7 @@ def begin(seen: Observed) -> Plan:
         return Plan(actions=(LiftHold(),), reason="what a lifted hold left is taken away")
     if hold is None or hold.aborted:
         return _wanted_at_rest(seen) or _at_rest(seen)
-    if not hold.term and seen.serves_more and seen.serving and seen.serving != stable:
+    if seen.serving and seen.serving != stable and _never_released(seen):
         return Plan(actions=(Protect(seen.serving),), reason="an older version is what serves")
     if stable is None or seen.stable is None:
         return Plan(actions=(LiftHold(),), reason="no released version is left to protect")
@@ -83,6 +83,20 @@ def _wanted_at_rest(seen: Observed) -> Plan | None:
         gone = tuple(DeleteReplicaSet(name) for name in seen.younger)
         return Plan(actions=gone, reason="scaled up again, the released version has to serve")
     return None
+
+
+def _never_released(seen: Observed) -> bool:
+    """Whether the version that is replaced is a rollout that nothing guarded, not yet half way.
+
+    One that was released is returned to, however many of its pods are still to come.
+    """
+    deployment = seen.deployment
+    if deployment.hold is None or deployment.hold.term or not seen.serves_more:
+        return False
+    last = seen.finished[0] if seen.finished else None
+    if last is None or last.status.phase is not Phase.SUCCEEDED or deployment.stable is None:
+        return True
+    return last.spec.revision != deployment.stable.revision
 
 
 def _at_rest(seen: Observed) -> Plan:

@@ -1,10 +1,12 @@
 """From raw objects to what the engine decides on."""
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from raw_objects import UID, live, pod, release, replicaset, slice_of
 
 from tests.strategies import Object, backend, ingress, route, service, template
@@ -340,6 +342,16 @@ def test_a_rollout_that_is_more_than_half_done_is_what_a_release_returns_to() ->
     """It has as many ready pods as the version before, or more."""
     assert not half_way("v1", "v2").serves_more
     assert not half_way("v1", "v2", "v2").serves_more
+
+
+def test_a_version_that_was_released_is_returned_to_before_its_last_pods_are_there() -> None:
+    """A third one may be applied while the old pods go: what was released last is known."""
+    seen = half_way("v1", "v1", "v2")
+    ended = release("web-2", Phase.SUCCEEDED)
+    revision = stable_from(template("web:v2")).revision
+    ended = replace(ended, spec=replace(ended.spec, revision=revision))
+    decided = plan(dataclasses.replace(seen, finished=(ended,)), NOW)
+    assert Protect not in map(type, decided.actions)
 
 
 def test_what_a_release_returns_to_stays_once_it_has_begun() -> None:
