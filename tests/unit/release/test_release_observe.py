@@ -1,6 +1,7 @@
 """From raw objects to what the engine decides on."""
 
 import dataclasses
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from webhook.release.gathered import Raw
 from webhook.release.observe import deployment_view, observe, pod_view
 from webhook.release.observed import Observed, RootView, RouteRef
 from webhook.release.plan import plan
+from webhook.release.readings import Readings
 from webhook.traffic import httproute
 from webhook.traffic.canary_service import canary_service
 from webhook.traffic.nginx_ingress import canary_ingress
@@ -257,6 +259,23 @@ def test_routes_of_both_kinds_are_seen_with_their_splits() -> None:
     assert root(view).routed
     assert not root(view, "admin").routed
     assert view.strays == ()
+
+
+def test_a_route_is_live_once_its_gateway_reports_its_present_generation() -> None:
+    """Also to who knows it from the decision before, when nothing but the report has changed."""
+    asked = route([backend("web")], name="http")
+    readings = Readings()
+    for reported, known in ((6, False), (7, True), (6, False)):
+        obj = deepcopy(asked)
+        obj["metadata"]["generation"] = 7
+        conditions = [
+            {"type": kind, "status": "True", "observedGeneration": reported}
+            for kind in ("Accepted", "ResolvedRefs")
+        ]
+        obj["status"] = {"parents": [{"parentRef": {"name": "gw"}, "conditions": conditions}]}
+        raw = Raw(live(hold=STEP), [V1, V2], services=[service()], routes={"HTTPRoute": [obj]})
+        (view,) = observe(raw, readings).routes
+        assert (view.unprogrammed is None) is known
 
 
 def test_a_route_of_a_shared_service_is_not_split() -> None:
