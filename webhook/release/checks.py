@@ -125,6 +125,11 @@ def pods_before(seen: Observed) -> bool:
     return bool(seen.leftovers or (seen.canary and (seen.canary.wanted or seen.canary.pods)))
 
 
+def ready_before(seen: Observed) -> bool:
+    """Whether such pods may have requests until their Services are pinned to others."""
+    return any(side.ready for side in (seen.canary, *seen.leftovers) if side)
+
+
 def withdrawn(seen: Observed, _status: ReleaseStatus) -> str | None:
     """No pod of a version that was taken back is left, but those that are ending.
 

@@ -25,8 +25,9 @@ def settled_and_drained(at: At, status: Status, since: datetime) -> datetime:
 
 
 def found_settled(at: At, status: Status, since: datetime) -> datetime:
-    """What was found of a lost release has settled and drained at weight 0 before pods go."""
-    return settled_and_drained(at, status, since) if status.granted else since
+    """What was found has settled and drained before pods go: a lost release, or one unguarded."""
+    serving = status.granted or checks.ready_before(at.seen)
+    return settled_and_drained(at, status, since) if serving else since
 
 
 def left_settled(at: At, status: Status, since: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,15 +13,17 @@ from raw_objects import UID, live, pod, release, replicaset, slice_of
 from tests.strategies import Object, backend, ingress, route, service, template
 from webhook import names
 from webhook.objects.intent import Hold, Pin, Share, Split
-from webhook.objects.release import Phase
+from webhook.objects.release import Phase, ReleaseStatus
 from webhook.projection.service import project_pin
 from webhook.projection.template import revision_of, stable_from
 from webhook.release.actions import Protect
+from webhook.release.at import At
 from webhook.release.gathered import Raw
 from webhook.release.observe import deployment_view, observe, pod_view
 from webhook.release.observed import Observed, RootView, RouteRef
 from webhook.release.plan import plan
 from webhook.release.readings import Readings
+from webhook.release.waits import found_settled
 from webhook.traffic import httproute
 from webhook.traffic.canary_service import canary_service
 from webhook.traffic.nginx_ingress import canary_ingress
@@ -371,6 +373,16 @@ def test_a_version_that_was_released_is_returned_to_before_its_last_pods_are_the
     ended = replace(ended, spec=replace(ended.spec, revision=revision))
     decided = plan(dataclasses.replace(seen, finished=(ended,)), NOW)
     assert Protect not in map(type, decided.actions)
+
+
+def test_pods_that_served_without_guard_go_only_when_their_traffic_has_left() -> None:
+    """What is protected from the start on has settled and drained before they are withdrawn."""
+    held = Hold(mode="Gate", term=1)
+    status = ReleaseStatus(phase=Phase.PENDING, stage="protect")
+    for ready, wait in (("v1", "v2"), timedelta(seconds=35)), (("v2",), timedelta()):
+        begun = replace(release("web-7", Phase.PENDING), status=status)
+        at = At(dataclasses.replace(half_way(*ready, hold=held), release=begun), begun, NOW)
+        assert found_settled(at, status, NOW) == NOW + wait
 
 
 def test_what_a_release_returns_to_stays_once_it_has_begun() -> None:
