@@ -142,13 +142,14 @@ def _both_sides(seen: Observed, status: ReleaseStatus, held: Hold | None) -> Ite
     """What the native controller's proportions leave aside when the replicas change in a hold.
 
     Scaled up, room that is added would all go to the new side: the old one first. Scaled down,
-    the new side keeps a pod too many.
+    the new side keeps a pod too many. With one side only, that one has all replicas, and the
+    native controller would undo what is written here, for ever.
     """
     stable, least = seen.stable, seen.deployment.replicas - status.unavailable
     steps = held is not None and held.mode == status.hold == "Step"
-    if not steps or seen.deployment.paused_by_user:
+    if not steps or stable is None or seen.deployment.paused_by_user:
         return
-    if stable and stable.wanted < least:
+    if stable.wanted < least:
         yield ScaleReplicaSet(stable.name, least)
     if seen.canary and seen.canary.wanted > status.canary_replicas:
         yield ScaleReplicaSet(seen.canary.name, status.canary_replicas)

@@ -10,6 +10,7 @@ from rules import Rules
 
 from webhook.objects.release import Phase
 from webhook.release import actions as act
+from webhook.release.converge import converge
 from webhook.release.plan import plan
 
 
@@ -127,3 +128,19 @@ def test_a_rollout_that_its_user_paused_keeps_its_room() -> None:
     story.cluster.paused_by_user = False
     story.until_stage("shift", step=2)
     assert story.did(act.SetHold)[-1].surge == 3
+
+
+def test_a_side_that_is_alone_is_the_native_controllers_to_size() -> None:
+    """It has all replicas: one write against that, and the two would write for ever.
+
+    So it is with ``revisionHistoryLimit: 0`` when a Deployment is scaled to 0 and back before
+    Slipway sees it.
+    """
+    seen = ReleaseBuilder().routed().start().until_stage("shift").cluster.observed()
+    assert seen.release
+    assert seen.canary
+    grown = with_fields(seen, canary=with_fields(seen.canary, wanted=seen.canary.wanted + 1))
+    for stable, scaled in ((seen.stable, 1), (None, 0)):
+        there = with_fields(grown, stable=stable)
+        writes = converge(there, seen.release, seen.release.status)
+        assert [type(each) for each in writes].count(act.ScaleReplicaSet) == scaled
