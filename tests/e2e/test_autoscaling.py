@@ -10,7 +10,7 @@ from lab.cluster import Lab
 from tests.e2e.app import GRACEFUL
 from tests.e2e.conftest import HALF
 from tests.e2e.scene import Scene
-from tests.e2e.test_scaling import QUARTER_AND_HALF
+from tests.e2e.test_scaling import QUARTER_AND_HALF, up_and_down_in_every_step
 
 pytestmark = pytest.mark.e2e
 
@@ -106,27 +106,7 @@ def test_an_autoscaler_follows_the_load_up_and_down_in_every_step(
 ) -> None:
     """Both sides follow in proportion, and the share stays; the last word is the autoscaler's."""
     shop = autoscaled("httproute", QUARTER_AND_HALF)
-    shop.apply("v2")
-    shop.wait_for_weight("v2", 25)
-    shop.wait_for("v2", "Waiting")
-    demand(shop, 8)
-    shop.wait_pods(v1=8, v2=2)
-    demand(shop, 4)
-    shop.wait_pods(v1=4, v2=1)
-    shop.edit("v2", approve=2)
-    shop.wait_for_weight("v2", 50)
-    shop.wait_for("v2", "Waiting")
-    demand(shop, 8)
-    shop.wait_pods(v1=8, v2=4)
-    demand(shop, 2)
-    shop.wait_pods(v1=2, v2=1)
-    shop.approve("v2")
-    shop.wait_for("v2", "Promoting")
-    demand(shop, 5)
-    shop.wait_for("v2", "Succeeded")
-    report = shop.end()
-    shop.assert_share_never_falls(report, "v2")
-    shop.wait_pods(v2=5)
+    up_and_down_in_every_step(shop, demand, most=8)
     shop.assert_left_as(*left_at(shop, "v2", 5))
 
 

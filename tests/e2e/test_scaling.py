@@ -25,30 +25,38 @@ def scale(shop: Scene, replicas: int) -> None:
     shop.app = shop.app.having(replicas=replicas)
 
 
-def test_a_deployment_is_scaled_up_and_down_in_every_step(scene: Callable[..., Scene]) -> None:
-    """Both sides follow in proportion; the share of the traffic stays as it was granted."""
-    shop = scene("httproute", steps=QUARTER_AND_HALF, container=GRACEFUL)
+def up_and_down_in_every_step(shop: Scene, resize: Callable[[Scene, int], None], most: int) -> None:
+    """Release v2 while the replicas change, ``most`` of them at 50 % and 5 in the end.
+
+    Both sides follow in proportion, and the share of the traffic stays as it was granted.
+    """
     shop.apply("v2")
     shop.wait_for_weight("v2", 25)
     shop.wait_for("v2", "Waiting")
-    scale(shop, 8)
+    resize(shop, 8)
     shop.wait_pods(v1=8, v2=2)
-    scale(shop, 4)
+    resize(shop, 4)
     shop.wait_pods(v1=4, v2=1)
     shop.edit("v2", approve=2)
     shop.wait_for_weight("v2", 50)
     shop.wait_for("v2", "Waiting")
-    scale(shop, 6)
-    shop.wait_pods(v1=6, v2=3)
-    scale(shop, 2)
+    resize(shop, most)
+    shop.wait_pods(v1=most, v2=most // 2)
+    resize(shop, 2)
     shop.wait_pods(v1=2, v2=1)
     shop.approve("v2")
     shop.wait_for("v2", "Promoting")
-    scale(shop, 5)
+    resize(shop, 5)
     shop.wait_for("v2", "Succeeded")
     report = shop.end()
     shop.assert_share_never_falls(report, "v2")
     shop.wait_pods(v2=5)
+
+
+def test_a_deployment_is_scaled_up_and_down_in_every_step(scene: Callable[..., Scene]) -> None:
+    """Both sides follow in proportion; the share of the traffic stays as it was granted."""
+    shop = scene("httproute", steps=QUARTER_AND_HALF, container=GRACEFUL)
+    up_and_down_in_every_step(shop, scale, most=6)
     shop.assert_left_as(*shop.manifests("v2"))
 
 

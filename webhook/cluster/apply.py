@@ -8,7 +8,6 @@ same pure functions are applied here to the object that the API server returned.
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, assert_never
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -134,8 +133,7 @@ class Actuator:
             case TakeUp(stable=stable):
                 await self._annotate(DEPLOYMENTS, deployment, self._taken_up(deployment, stable))
             case Protect(stable=stable):
-                known = msgspec.json.encode(stable).decode()
-                await self._annotate(DEPLOYMENTS, deployment, {names.STABLE: known})
+                await self._annotate(DEPLOYMENTS, deployment, {names.STABLE: stable.text()})
             case LiftHold():
                 lifted = {names.HOLD: None, names.STABLE: None}
                 await self._annotate(DEPLOYMENTS, deployment, lifted)
@@ -198,7 +196,7 @@ class Actuator:
         held = hold_of(deployment)
         hold = replace(held or Hold(mode="Gate"), term=self._term)
         hold = replace(hold, mode="Halt") if hold.new_pods else hold
-        known = {names.STABLE: msgspec.json.encode(stable).decode()} if stable else {}
+        known = {names.STABLE: stable.text()} if stable else {}
         return {
             names.HOLD: hold.text(),
             names.ORIGINAL: without_policys_pause(deployment, hold),

@@ -269,7 +269,7 @@ def _injected(
     if policy:
         facts[names.GUARDED_BY] = f"{policy.kind}/{policy.name}"
     if stable:
-        facts[names.STABLE] = msgspec.json.encode(stable).decode()
+        facts[names.STABLE] = stable.text()
     return annotate(users, facts)
 
 

@@ -108,14 +108,16 @@ def projected_deployment(obj: Object) -> Object:
 
 def without_policys_pause(obj: Object, hold: Hold) -> str | None:
     """The memory by which the pause that the admission policy set is not the user's wish."""
-    users = write(users_deployment(obj), _PAUSED, ABSENT)
-    shown = project_hold(users, hold, obj)
-    remembered: str | None = annotations(shown).get(names.ORIGINAL)
-    return remembered
+    return _memory(obj, hold, paused=ABSENT)
 
 
 def with_users_pause(obj: Object) -> str | None:
     """The memory by which the pause that an aborted hold shows is the user's own wish."""
-    users = write(users_deployment(obj), _PAUSED, True)
-    remembered: str | None = annotations(project_hold(users, hold_of(obj))).get(names.ORIGINAL)
+    return _memory(obj, hold_of(obj), paused=True)
+
+
+def _memory(obj: Object, hold: Hold | None, *, paused: object) -> str | None:
+    """What is remembered of the user's fields under a hold, if this were their pause."""
+    users = write(users_deployment(obj), _PAUSED, paused)
+    remembered: str | None = annotations(project_hold(users, hold, obj)).get(names.ORIGINAL)
     return remembered

@@ -45,12 +45,10 @@ def _walk_dict(
         old = before.get(key, _ABSENT)
         if new is old:
             continue
-        where = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"  # as _escape, without a call
+        where = f"{path}/{_escape(key)}"
         if old is _ABSENT:
             kept -= 1
             operations.append({"op": "add", "path": where, "value": new})
-        elif type(old) is dict and type(new) is dict:
-            _walk_dict(old, new, where, operations)
         else:
             _walk(old, new, where, operations)
     if kept != len(before):

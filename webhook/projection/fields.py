@@ -53,8 +53,7 @@ def update(obj: Object, path: Path, changes: Mapping[str, Any]) -> Object:
     here = found if isinstance(found, dict) else {}
     after: Object | None = None
     for key, value in changes.items():
-        present = here.get(key, ABSENT)
-        if present is value or (type(present) is type(value) and present == value):  # as _same
+        if _same(here.get(key, ABSENT), value):
             continue
         after = here.copy() if after is None else after
         if value is ABSENT:
@@ -100,8 +99,7 @@ def labels(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     return (obj.get("metadata") or {}).get("labels") or {}
 
 
-def annotate(obj: Object, changes: Mapping[str, Any]) -> Object:
+def annotate(obj: Object, changes: Mapping[str, str | None]) -> Object:
     """``obj`` with annotations set, or removed where the value is None."""
-    if None in changes.values():
-        changes = {key: ABSENT if value is None else value for key, value in changes.items()}
-    return update(obj, _ANNOTATIONS, changes)
+    wanted = {key: ABSENT if value is None else value for key, value in changes.items()}
+    return update(obj, _ANNOTATIONS, wanted)

@@ -36,6 +36,10 @@ class Stable(msgspec.Struct, frozen=True):
     version: str
     keys: Keys
 
+    def text(self) -> str:
+        """The annotation's value."""
+        return msgspec.json.encode(self).decode()
+
 
 def own_keys(template: Mapping[str, Any]) -> Keys:
     """Slipway's keys in ``template``."""
@@ -68,18 +72,13 @@ def revision_of(users: Mapping[str, Any]) -> str:
     return _digest(_json(users))
 
 
-def version_of(users: Object) -> str:
-    """The version that people know: ``app.kubernetes.io/version``, else the image's tag.
-
-    Of an image named by digest only, the first 12 digits; ``latest`` where nothing is said. A
-    template that names snapshots of its config says so as a build does in a semantic version:
-    ``v2+config.3fa2c1``.
-    """
-    return _version(users, _json(users))
-
-
 def revision_and_version(users: Object) -> tuple[str, str]:
-    """Both at the price of one."""
+    """The template's digest (`revision_of`), and the version that people know.
+
+    That is ``app.kubernetes.io/version``, else the image's tag; of an image named by digest only,
+    the first 12 digits; ``latest`` where nothing is said. A template that names snapshots of its
+    config says so as a build does in a semantic version: ``v2+config.3fa2c1``.
+    """
     text = _json(users)
     return _digest(text), _version(users, text)
 

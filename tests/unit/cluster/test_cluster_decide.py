@@ -48,9 +48,7 @@ def changes(obj: Object) -> Iterator[Object]:
 @pytest.mark.parametrize("kind", AROUND, ids=lambda kind: kind.kind)
 def test_a_release_looks_again_wherever_something_else_would_be_found(kind: Kind) -> None:
     """Whatever object changes, comes or goes: whose decision it may touch is told of it."""
-    crowd = Crowd(3)
-    decider = Decider(crowd.store, Policies(crowd.store))
-    look(crowd, decider)
+    crowd, decider = known()
     for obj in table(crowd, kind).all():
         for made in changes(obj):
             expect_told(crowd, decider, kind, made, obj["metadata"]["name"])
@@ -72,6 +70,14 @@ def expect_told(crowd: Crowd, decider: Decider, kind: Kind, obj: Object, name: s
     look(crowd, decider)
 
 
+def known() -> tuple[Crowd, Decider]:
+    """Three releases, each of which has been decided on once."""
+    crowd = Crowd(3)
+    decider = Decider(crowd.store, Policies(crowd.store))
+    look(crowd, decider)
+    return crowd, decider
+
+
 def look(crowd: Crowd, decider: Decider) -> None:
     for deployment in crowd.deployments:
         decider.decide(deployment, NOW, there=True)
@@ -91,9 +97,7 @@ def differs(before: dict[Key, object], after: dict[Key, object]) -> set[Key]:
 @pytest.mark.parametrize("kind", AROUND, ids=lambda kind: kind.kind)
 def test_what_changes_around_one_release_leaves_the_others_alone(kind: Kind) -> None:
     """Fifty pods that get ready make fifty releases look once, and not fifty times."""
-    crowd = Crowd(3)
-    decider = Decider(crowd.store, Policies(crowd.store))
-    look(crowd, decider)
+    crowd, decider = known()
     for obj in table(crowd, kind).all():
         app = obj["metadata"]["name"].partition("-")[0]
         assert decider.concerned(kind, obj) == [(NAMESPACE, app)]

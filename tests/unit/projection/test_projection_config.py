@@ -231,7 +231,7 @@ def test_what_was_applied_while_no_webhook_ran_gets_its_contents_when_it_is_take
     """The same manifest is then the released version again; a new one reads snapshots too."""
     server = released()
     kept = server.stored["spec"]["template"]
-    stable = msgspec.json.encode(stable_from(kept)).decode()
+    stable = stable_from(kept).text()
     passed = write(server.stored, ("spec", "template"), configured(image))
     passed = annotate(write(passed, ("spec", "paused"), True), {names.HELD_BY: "admission-policy"})
     server.stored = passed

@@ -18,9 +18,9 @@ from webhook.projection.template import (
     Keys,
     keys_for,
     label_value,
+    revision_and_version,
     revision_of,
     users_template,
-    version_of,
     with_keys,
 )
 
@@ -86,19 +86,19 @@ def test_templates_that_differ_have_different_revisions(one: Object, other: Obje
 )
 def test_the_version_is_read_off_the_image(image: str, version: str) -> None:
     """The tag, else the first digits of the digest, else what an image without both is."""
-    assert version_of(template(image)) == version
+    assert revision_and_version(template(image))[1] == version
 
 
 def test_the_version_label_of_the_user_comes_first() -> None:
     """``app.kubernetes.io/version`` is what people know."""
     users = write(template("web:v1"), ("metadata", "labels", names.VERSION_LABEL), "2.0")
-    assert version_of(users) == "2.0"
+    assert revision_and_version(users)[1] == "2.0"
 
 
 def test_a_template_without_containers_has_no_known_version() -> None:
     """Odd input gives an odd version and no traceback."""
-    assert version_of({"spec": {"containers": []}}) == "unknown"
-    assert version_of({}) == "unknown"
+    assert revision_and_version({"spec": {"containers": []}})[1] == "unknown"
+    assert revision_and_version({})[1] == "unknown"
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,8 +4,6 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from tests.strategies import NAMESPACE, Object, deployment, template
 from webhook import names
 from webhook.objects.intent import Hold
@@ -33,7 +31,7 @@ def live(image: str = "web:v2", hold: Hold | None = None, **spec: Any) -> Object
     obj["metadata"] |= {"uid": UID, "generation": 7}
     obj["status"] = {"observedGeneration": 7}
     if hold:
-        known = msgspec.json.encode(stable_from(template("web:v1"))).decode()
+        known = stable_from(template("web:v1")).text()
         obj = project_hold(annotate(obj, {names.STABLE: known}), hold)
     return obj
 

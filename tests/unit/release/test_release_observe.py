@@ -5,7 +5,6 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 from raw_objects import UID, live, pod, release, replicaset, slice_of
@@ -344,7 +343,7 @@ def test_labels_of_the_new_pods_are_those_that_the_template_shows() -> None:
 def half_way(*ready: str, hold: Hold | None = None) -> Observed:
     """v3 is applied while v2, which nothing guarded, stands still beside v1."""
     obj = live("web:v3", hold=hold or Hold(mode="Gate"))
-    known = msgspec.json.encode(stable_from(template("web:v2"))).decode()
+    known = stable_from(template("web:v2")).text()
     obj["metadata"]["annotations"][names.STABLE] = known
     sides = [replicaset("v1"), replicaset("v2", revision=2)]
     pods = [pod(f"{each}-{i}", each) for i, each in enumerate(ready)]
