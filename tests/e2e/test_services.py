@@ -258,6 +258,14 @@ def shared(shop: Scene) -> Object:
     return service(shop, "web", selector={"tier": "front"})
 
 
+def share_with_neighbour(shop: Scene) -> None:
+    """Both serve by one Service: a version that replaces what never served is not held back."""
+    shop.lab.apply([neighbour(shop), shared(shop)])
+    shop.wait_pods(v0=2, v1=2)
+    shop.lab.wait(lambda: shop.endpoints("web") == {"v0", "v1"}, 20, "the Service to offer both")
+    shop.lab.wait(lambda: shop.probe.report().by_version["v0"] > 0, 20, "the proxy to know of both")
+
+
 @pytest.mark.parametrize("kind", ["httproute", "ingress"])
 def test_a_service_shared_with_another_workload_cuts_nobody_off(
     scene: Callable[..., Scene], kind: str
@@ -267,10 +275,7 @@ def test_a_service_shared_with_another_workload_cuts_nobody_off(
     No pod can leave such a Service before it ends, so they serve on while they do (``GRACEFUL``).
     """
     shop = scene(kind, steps=HALF, labels={"tier": "front"}, replicas=2, container=GRACEFUL)
-    shop.lab.apply([neighbour(shop), shared(shop)])
-    shop.wait_pods(v0=2, v1=2)
-    shop.lab.wait(lambda: shop.endpoints("web") == {"v0", "v1"}, 20, "the Service to offer both")
-    shop.lab.wait(lambda: shop.probe.report().by_version["v0"] > 0, 20, "the proxy to know of both")
+    share_with_neighbour(shop)
     second = int(time.time()) + 1
     shop.apply_beside("v2")
     shop.wait_for("v2", "Waiting")
@@ -291,8 +296,7 @@ def test_a_policy_may_refuse_a_shared_service(scene: Callable[..., Scene]) -> No
         "httproute", steps=HALF, guardrails={"onSharedService": "Deny"},
         labels={"tier": "front"}, replicas=2,
     )  # fmt: skip
-    shop.lab.apply([neighbour(shop), shared(shop)])
-    shop.wait_pods(v0=2, v1=2)
+    share_with_neighbour(shop)
     shop.apply_beside("v2")
     shop.wait_for("v2", "Aborted")
     told = shop.told("v2")
@@ -306,8 +310,7 @@ def test_two_deployments_behind_one_service_are_released_at_the_same_time(
 ) -> None:
     """Pinned for one, it would cut off the other: both go by pods, and no request is lost."""
     shop = scene("httproute", steps=HALF, labels={"tier": "front"}, replicas=2, container=GRACEFUL)
-    shop.lab.apply([neighbour(shop), shared(shop)])
-    shop.wait_pods(v0=2, v1=2)
+    share_with_neighbour(shop)
     shop.apply_beside("v2")
     beside = shop.app.having(name="old-shop").deployment("v5")
     shop.lab.apply([beside])
