@@ -8,7 +8,7 @@ import structlog
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
 
 from webhook.admission import failures
-from webhook.admission.answer import JSON, Answer, refusal, response
+from webhook.admission.answer import JSON, Answer, refusal, respond
 from webhook.admission.connection import BROKEN, Connection
 from webhook.admission.limits import Limits
 from webhook.admission.observer import Observer
@@ -62,7 +62,7 @@ class Dispatch:
         """Set while none is in flight."""
         self.quiet.set()
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever goes wrong."""
         connection = cast("Connection", request.protocol)
         connection.began()
@@ -75,7 +75,7 @@ class Dispatch:
             answer = BROKEN
         finally:
             connection.ended()
-        return response(answer, close=self.draining or _is_last(request))
+        return respond(request, answer, close=self.draining or _is_last(request))
 
     async def _answered(self, request: web.BaseRequest) -> Answer:
         path, method = request.path, request.method
