@@ -17,16 +17,20 @@ Object = dict[str, Any]
 
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _OK: Final = range(200, 300)
+_ENDED: Final = (ConnectionError, http.client.BadStatusLine)
+"""How it shows that the server ended a kept connection; a GET may go again (RFC 9112, 9.3.1)."""
 
 
 @dataclass(slots=True)
 class Api:
-    """Requests with an admin's token. Each opens its own connection, so threads may share it."""
+    """Requests with an admin's token, by as many threads as like. Reads keep their connection."""
 
     dial: Callable[[str, int], socket]
     ca: Path
     token: str
     _resources: dict[str, tuple[str, str, bool]] = field(default_factory=dict)
+    _kept: list["_Connection"] = field(default_factory=list)
+    """Connections that nobody uses at the moment."""
 
     def request(
         self,
@@ -48,23 +52,43 @@ class Api:
         accept: str = "*/*",
     ) -> str:
         """Like `request`, for answers that need not be JSON."""
-        connection = _Connection(self.dial, ssl.create_default_context(cafile=str(self.ca)))
         headers = {
             "Authorization": f"Bearer {self.token}",
             "Content-Type": content_type,
             "Accept": accept,
         }
+        status, answer = self._send(method, path, body, headers)
+        if status not in _OK:
+            raise ApiError(method, path, status, answer[:500])
+        return answer
+
+    def close(self) -> None:
+        """Close what was kept."""
+        while self._kept:
+            self._kept.pop().close()
+
+    def _send(
+        self, method: str, path: str, body: str | None, headers: dict[str, str]
+    ) -> tuple[int, str]:
+        reads = method == "GET"
+        kept = self._kept.pop() if reads and self._kept else None
+        connection = kept or _Connection(self.dial, ssl.create_default_context(cafile=self.ca))
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             answer = response.read().decode()
-        except http.client.HTTPException as error:
-            raise ConnectionError(str(error)) from error
-        finally:
+        except (http.client.HTTPException, OSError) as error:
             connection.close()
-        if response.status not in _OK:
-            raise ApiError(method, path, response.status, answer[:500])
-        return answer
+            if kept and isinstance(error, _ENDED):
+                return self._send(method, path, body, headers)
+            if isinstance(error, OSError):
+                raise
+            raise ConnectionError(str(error)) from error
+        if reads:
+            self._kept.append(connection)
+        else:
+            connection.close()
+        return response.status, answer
 
     def path(self, resource: str, namespace: str | None = None, name: str | None = None) -> str:
         """The path of a resource named as in kubectl: kind, plural, singular or short name."""

@@ -118,6 +118,7 @@ class Lab:
 
     def stop(self, *, keep_files: bool = False) -> None:
         """End everything; the files go too, unless they may be needed to see what went wrong."""
+        self.api.close()
         self.processes.close()
         self.network.close()
         if not keep_files:
@@ -237,6 +238,19 @@ class Lab:
         """Read all objects of a kind, of one namespace or of all, by a label selector."""
         query = f"?labelSelector={labels}" if labels else ""
         return list(self.api.request("GET", self.api.path(kind, namespace) + query)["items"])
+
+    def create(self, thing: Object) -> Object:
+        """Create one object, without the start of a kubectl."""
+        path = self.api.path(thing["kind"], thing["metadata"].get("namespace"))
+        return self.api.request("POST", path, thing)
+
+    def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+        """Ask for one object's deletion, and do not wait; it need not be there."""
+        try:
+            self.api.request("DELETE", self.api.path(kind, namespace, name))
+        except ApiError as error:
+            if error.status != 404:
+                raise
 
     def patch(self, kind: str, name: str, body: Object, namespace: str | None = None) -> Object:
         """Merge-patch one object."""

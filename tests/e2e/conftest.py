@@ -73,7 +73,7 @@ def scene(lab: Lab, guarded: Slipway) -> Iterator[Callable[..., Scene]]:
     ) -> Scene:
         namespace = lab.namespace("e2e")
         if steps is not None or guardrails:
-            lab.apply([policy(namespace, STEPS if steps is None else steps, guardrails)])
+            lab.create(policy(namespace, STEPS if steps is None else steps, guardrails))
         made = open_scene(lab, App(namespace, **options), kind, rate)
         opened.append(made)
         return made
@@ -81,7 +81,7 @@ def scene(lab: Lab, guarded: Slipway) -> Iterator[Callable[..., Scene]]:
     yield make
     for made in opened:
         made.probe.stop()
-        lab.kubectl("delete", "namespace", made.namespace, "--wait=false", "--ignore-not-found")
+        lab.delete("namespaces", made.namespace)
 
 
 def policy(
