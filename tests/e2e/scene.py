@@ -128,6 +128,18 @@ class Scene:
 
         return self.lab.wait(there, timeout, f"{version} to say {text!r}")
 
+    def wait_noted(self, version: str, text: str, timeout: float = 30) -> None:
+        """Wait until the notes that `kubectl get releases -o wide` shows have a text."""
+
+        def there() -> bool:
+            sight = self.release(version)
+            assert sight, f"no Release of {version}"
+            notes = self.lab.get(RELEASES, sight.name, self.namespace)["status"].get("notes") or ()
+            assert text in " ".join(notes), notes
+            return True
+
+        self.lab.wait(there, timeout, f"{version} to note {text!r}")
+
     def wait_seen(self, version: str) -> None:
         """Wait until the reconciler has seen a Release as it is now."""
 

@@ -228,6 +228,16 @@ def settled_in(shop: Scene, pod: str) -> bool:
     return datetime.now(UTC) - datetime.fromisoformat(started) > timedelta(seconds=4)
 
 
+def limit_pods(shop: Scene, pods: int) -> None:
+    """A quota, once it counts: it lets nothing pass that it has not counted."""
+    shop.lab.apply([quota(shop, pods)])
+    shop.lab.wait(
+        lambda: "pods" in (shop.lab.get("resourcequotas", "pods", shop.namespace)["status"]
+                           .get("used") or {}),
+        20, "the quota to count",
+    )  # fmt: skip
+
+
 def quota(shop: Scene, pods: int) -> Object:
     return {
         "apiVersion": "v1",
@@ -240,12 +250,7 @@ def quota(shop: Scene, pods: int) -> Object:
 def test_a_quota_with_no_room_for_new_pods_ends_the_release(scene: Callable[..., Scene]) -> None:
     """ReplicaFailure: the message names the quota, v1 keeps all its pods, the deadline decides."""
     shop = scene("httproute", steps=HALF, spec=SOON)
-    shop.lab.apply([quota(shop, 4)])
-    shop.lab.wait(
-        lambda: "pods" in (shop.lab.get("resourcequotas", "pods", shop.namespace)["status"]
-                           .get("used") or {}),
-        20, "the quota to count",
-    )  # fmt: skip
+    limit_pods(shop, 4)
     shop.apply("v2")
     shop.wait_told("v2", "exceeded quota")
     shop.wait_for("v2", "Aborted")
@@ -268,3 +273,29 @@ def test_a_quota_that_is_raised_in_time_lets_the_release_go_on(
     shop.finish("v2")
     shop.end()
     shop.assert_left_as(*shop.manifests("v2"))
+
+
+def test_a_fix_replaces_the_new_version_where_no_released_pod_is_left(
+    scene: Callable[..., Scene],
+) -> None:
+    """v1 is killed at v2's half and a quota lets none of its pods start: v2 stays, then v3 comes.
+
+    Half of the requests have nobody until v2 has the other half as well; no later one is lost.
+    """
+    shop = scene("httproute", steps=HALF, container=GRACEFUL)
+    shop.until_half("v2")
+    limit_pods(shop, 2)
+    known = time.time()
+    shop.kubectl("delete", "pod", "--wait=false", *shop.pods_of("v1"))
+    shop.lab.wait(lambda: shop.endpoints("web") == set(), 20, "v1 to be gone")
+    shop.apply("v3")
+    shop.wait_noted("v2", "keeps its traffic until a pod of the released one is ready")
+    assert shop.endpoints("web-canary") == {"v2"}
+    shop.edit("v2", promote=True)
+    shop.wait_for("v2", "Superseded")
+    assert "no pod of v1 got ready: v2 keeps the traffic" in shop.told("v2")
+    since = shop.wait_quiet()
+    shop.lab.apply([quota(shop, 20)])
+    shop.finish("v3")
+    shop.end(since=since, until=known)
+    shop.assert_left_as(*shop.manifests("v3"))

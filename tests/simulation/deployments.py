@@ -50,6 +50,9 @@ class DeploymentController:
         mine = self._api.owned(REPLICASETS, deployment["metadata"]["uid"])
         new = next((rs for rs in mine if self._is_new(rs, deployment)), None)
         old = [rs for rs in mine if rs is not new]
+        if new is None and self._name_taken(deployment):  # its Deployment was just deleted
+            self._book(key)
+            return
         paused = deployment["spec"].get("paused") is True
         if new is not None:
             new = self._kept_up(deployment, new, old)
@@ -62,9 +65,6 @@ class DeploymentController:
                 sizes = {new["metadata"]["name"]: deployment["spec"]["replicas"]}
         else:
             if new is None:
-                if self._name_taken(deployment):  # by one whose Deployment was just deleted
-                    self._book(key)
-                    return
                 new = self._made(deployment, old)
                 sizes = {}
             else:

@@ -15,14 +15,6 @@ SEEDS = int(os.environ.get("SLIPWAY_SEEDS", "1600"))
 CHUNK = 100
 """Seeds in one test: as many for each worker, and none that the others wait for."""
 
-OPEN: dict[int, str] = {
-    6507: "its user goes back to a version whose pods never get ready: it waits, and has no end",
-    9030: "the model: two ReplicaSets of one hash, of a Deployment that was made anew",
-    9559: "a crash between the end of a release and the last label, with no webhook: it stays",
-    9778: "the model: an excuse is asked for a Deployment that is gone",
-}
-"""Seeds that show what the engine, or the model, does not get over yet."""
-
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_no_rule_breaks_in_any_release(first: int) -> None:
@@ -30,7 +22,7 @@ def test_no_rule_breaks_in_any_release(first: int) -> None:
     with quiet.undisturbed():
         for seed in range(first, min(first + CHUNK, SEEDS)):
             story = scenario(seed)
-            broken = "" if seed in OPEN else run(story).broken
+            broken = run(story).broken
             if broken:
                 pytest.fail(_told(story, broken))
             quiet.sweep(seed)

@@ -151,6 +151,8 @@ class Users:
     def undo(self) -> None:
         """``kubectl rollout undo``: the template of the revision before, from its ReplicaSet."""
         found = self.deployment
+        if (DEPLOYMENTS, WEB) not in self.wanted:
+            return  # its namespace is going
         if found is None or found["spec"].get("paused") is True:
             return
         uid = found["metadata"]["uid"]

@@ -187,6 +187,8 @@ class ReleaseStatus(_Camel, frozen=True):
     """When the pods that will go were known to be without traffic: the drain counts from here."""
     granted: bool = False
     """Whether the new version ever had traffic."""
+    stays: bool = False
+    """It keeps all traffic, though another version is wanted: no released pod came back."""
     outcome: Phase | None = None
     """Where a rollback leads: Aborted, Superseded or RolledBack."""
     reason: str = ""

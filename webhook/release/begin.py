@@ -86,14 +86,19 @@ def _wanted_at_rest(seen: Observed) -> Plan | None:
 
 
 def _never_released(seen: Observed) -> bool:
-    """Whether the version that is replaced is a rollout that nothing guarded, not yet half way.
+    """Whether the version to return to is not what serves: nothing guarded its rollout.
 
-    One that was released is returned to, however many of its pods are still to come.
+    Then that is not yet half way. One that was released is returned to, however many of its pods
+    are still to come, unless the release before went on without it.
     """
     deployment = seen.deployment
-    if deployment.hold is None or deployment.hold.term or not seen.serves_more:
+    if deployment.hold is None or not seen.serves_more:
         return False
     last = seen.finished[0] if seen.finished else None
+    if last and last.status.stays:
+        return True
+    if deployment.hold.term:
+        return False
     if last is None or last.status.phase is not Phase.SUCCEEDED or deployment.stable is None:
         return True
     return last.spec.revision != deployment.stable.revision

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from webhook import names
 from webhook.objects.release import ReleaseStatus
 from webhook.release.converge import outgoing
-from webhook.release.observed import Observed, PodView, RootView
+from webhook.release.observed import Observed, PodView, RootView, Side
 
 
 def roots_reach(seen: Observed, hash_: str) -> str | None:
     """Every pinned Service offers exactly the ready pods of the ReplicaSet ``hash_``."""
-    side = next((s for s in (seen.stable, seen.canary) if s and s.hash == hash_), None)
+    side = side_of(seen, hash_)
     if side is None:
         return None  # it was deleted with its last pod: there is nothing to offer
     for root in seen.roots:
@@ -42,11 +42,18 @@ def _offers_too_much_or_little(root: RootView, pods: Iterable[PodView]) -> str |
     return None
 
 
-def nobody_to_return_to(seen: Observed) -> str | None:
+def side_of(seen: Observed, hash_: str) -> Side | None:
+    """The ReplicaSet of a hash, whatever template the Deployment has by now."""
+    sides = (seen.stable, seen.canary, *seen.leftovers)
+    return next((side for side in sides if side and side.hash == hash_), None)
+
+
+def nobody_to_return_to(seen: Observed, status: ReleaseStatus) -> str | None:
     """The released version has no ready pod, while the new one still answers."""
     if seen.stable is None or seen.stable.ready or not seen.deployment.replicas:
         return None
-    if seen.canary is None or not seen.canary.ready:
+    new = side_of(seen, status.canary_hash)
+    if new is None or not new.ready:
         return None
     return "the new version keeps its traffic until a pod of the released one is ready"
 

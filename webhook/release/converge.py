@@ -186,8 +186,10 @@ def _withdrawal(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     if new and over and status.hold == "Aborted":
         yield DeleteReplicaSet(new.name)
     stable, replicas = seen.stable, seen.deployment.replicas
-    if status.phase is Phase.ROLLING_BACK and stable and replicas and not stable.wanted:
+    back = status.phase is Phase.ROLLING_BACK and status.hold
+    if back and stable and replicas and not stable.wanted:
         # Scaled up from 0, the native controller takes the newest ReplicaSet, which is not this.
+        # Once the hold is lifted, it decides alone: what was set back may not be the very template.
         yield ScaleReplicaSet(stable.name, replicas)
     if status.stage == "withdraw" or status.hold == "Aborted":
         for side in outgoing(seen):
@@ -197,7 +199,7 @@ def _withdrawal(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
 
 def _labels(seen: Observed, status: ReleaseStatus) -> Iterator[Action]:
     """Say in place which pods are which, once new ones exist; take it back at the end."""
-    ending = status.phase is Phase.CLEANING or status.stage == "settle-up"
+    ending = status.phase is Phase.CLEANING or status.stage in ("settle-up", "unpin")
     new = seen.canary
     yield from _adopted(seen)
     marked = seen.stable is not None and any(pod.track for pod in seen.stable.pods)

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from webhook.objects.release import Phase, Routing, SharedOut, Weight
+from webhook.release import checks
 from webhook.release.at import At, Status
 
 
@@ -65,20 +66,21 @@ def scale(at: At, status: Status) -> Status:
     )
 
 
+def find_new(at: At, status: Status) -> Status:
+    """The new ReplicaSet is there, and found again by its hash."""
+    canary = at.seen.canary
+    return replace(status, canary_hash=canary.hash if canary else status.canary_hash)
+
+
 def expose(at: At, status: Status) -> Status:
-    """A canary Service beside each Service that needs one, once its pods are known."""
+    """A canary Service beside each Service that needs one."""
     known = {pair.root for pair in status.exposed}
     new = tuple(
         SharedOut(root.name, canary_name(root.name, at.seen.taken, at.suffix))
         for root in at.seen.roots
         if (root.routed or at.previews) and not root.free and root.name not in known
     )
-    canary = at.seen.canary
-    return replace(
-        status,
-        exposed=status.exposed + new,
-        canary_hash=canary.hash if canary else status.canary_hash,
-    )
+    return replace(find_new(at, status), exposed=status.exposed + new)
 
 
 SUFFIXES = ("canary", "preview")
@@ -157,6 +159,37 @@ def clean(at: At, status: Status) -> Status:
     """Everything of ours goes; pins stay if the next release has begun to need them."""
     kept = status.root_hash if at.seen.deployment.hold else ""
     return replace(status, exposed=(), root_hash=kept)
+
+
+def await_released(at: At, status: Status) -> Status:
+    """No pod changes until a released one is ready; its progress deadline begins."""
+    return replace(halted(status), scaling_since=at.now)
+
+
+def remain(at: At, status: Status) -> Status:
+    """Where no released pod came back in time, the new version stays: it is what serves."""
+    if checks.nobody_to_return_to(at.seen, status) is None:
+        return status
+    spec, wanted = at.release.spec, at.seen.deployment.version
+    what = f"no pod of {spec.stable.version} got ready: {spec.version} keeps the traffic"
+    return replace(
+        status,
+        stays=True,
+        outcome=Phase.SUPERSEDED,
+        reason="NobodyToReturnTo",
+        message=f"{what}, and {wanted} has to replace it",
+    )
+
+
+def stay(at: At, status: Status) -> Status:
+    """All traffic to the new version, which has some already."""
+    status = replace(status, weight=Weight(asked=100), routing=Routing(), retired=0)
+    return stay_pinned(at, status) if status.split is None else replace(status, split=100)
+
+
+def stay_pinned(_at: At, status: Status) -> Status:
+    """The user's Services select the version that stays."""
+    return replace(status, root_hash=status.canary_hash, fenced=False)
 
 
 def retreat_roots(at: At, status: Status) -> Status:

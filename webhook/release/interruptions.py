@@ -45,7 +45,7 @@ def interruption(at: At, status: ReleaseStatus) -> Interruption | None:
 
 def outcome_now(seen: Observed, release: Release, status: ReleaseStatus) -> ReleaseStatus:
     """A rollback leads where the user's template points now, also if it changed meanwhile."""
-    if status.phase is not Phase.ROLLING_BACK:
+    if status.phase is not Phase.ROLLING_BACK or status.stays:
         return status
     if not moved_on(seen, release):
         # The version itself was applied again on the way back: it begins anew afterwards.

@@ -121,7 +121,7 @@ def _news(at: At, status: ReleaseStatus) -> tuple[Action, ...]:
 
 
 def _deadline(at: At, status: ReleaseStatus) -> datetime | None:
-    if status.stage not in GETTING_READY or status.scaling_since is None:
+    if status.stage not in (*GETTING_READY, "recover") or status.scaling_since is None:
         return None
     limit = timedelta(seconds=at.release.spec.progress_deadline_seconds)
     return status.scaling_since + limit if status.scaling_since + limit > at.now else None

@@ -32,7 +32,7 @@ def described(at: At, status: ReleaseStatus, why: str) -> ReleaseStatus:
     status = replace(
         status,
         ready_canary=ready,
-        notes=_notes(at, status),
+        notes=_notes(at, status, why),
         decisions=at.release.decisions,
         observed_generation=at.release.generation,
     )
@@ -52,7 +52,7 @@ def _what_now(at: At) -> str:
     )
 
 
-def _notes(at: At, status: ReleaseStatus) -> tuple[str, ...]:
+def _notes(at: At, status: ReleaseStatus, why: str) -> tuple[str, ...]:
     shared = tuple(
         f"Service {root.name} also serves pods of other workloads, so it is not pinned: new pods "
         "get its requests as soon as they are ready"
@@ -64,13 +64,21 @@ def _notes(at: At, status: ReleaseStatus) -> tuple[str, ...]:
         for root in at.seen.roots
         if root.foreign
     )
-    stays = checks.new_pods_only(at.seen) if status.stage == "recover" else None
     return (
+        *_at_once(at, status),
         *shared,
-        *((stays,) if stays else ()),
+        *((why,) if status.stage == "recover" else ()),
         *(_nowhere(at) if at.seen.roots and not at.routed else ()),
         *(note for route in at.seen.routes for note in route.notes),
     )
+
+
+def _at_once(at: At, status: ReleaseStatus) -> tuple[str, ...]:
+    going = status.phase in (Phase.PROMOTING, Phase.CLEANING, Phase.SUCCEEDED)
+    if not going or status.step >= len(at.steps):
+        return ()
+    spec = at.release.spec
+    return (f"no pod of {spec.stable.version} was ready: {spec.version} goes out without steps",)
 
 
 def _nowhere(at: At) -> tuple[str, ...]:

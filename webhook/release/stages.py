@@ -35,11 +35,9 @@ def _named(_at: At, status: Status) -> bool:
     return status.split is not None
 
 
-def _unrecovered(at: At, status: Status) -> str | None:
-    """Why new pods have to keep their traffic; for a Service's sake no newer version waits."""
-    if status.granted and (why := checks.nobody_to_return_to(at.seen)):
-        return why
-    return None if status.outcome is Phase.SUPERSEDED else checks.new_pods_only(at.seen)
+def _stays(_at: At, status: Status) -> bool:
+    """The version keeps its traffic, though it is not wanted any more."""
+    return status.stays
 
 
 def _shrinks(at: At, status: Status) -> bool:
@@ -85,6 +83,7 @@ _SCALE: Final = Stage(
     "new pods start, without traffic",
     enter=grants.scale,
     lacks=lambda at, s: checks.canary_ready(at.seen, s),
+    leave=grants.find_new,
 )
 _EXPOSE: Final = Stage(
     "expose",
@@ -123,6 +122,32 @@ _UNNAME: Final = Stage(
     lacks=lambda at, s: checks.routes_programmed(at.seen, s),
     until=waits.settled,
     applies=_named,
+)
+_STAYING: Final = (
+    Stage(
+        "carry",
+        "all traffic moves to the version that has pods, and settles",
+        enter=grants.stay,
+        lacks=waits.shifted,
+        until=waits.settled,
+        applies=_stays,
+    ),
+    Stage(
+        "stay",
+        "Services move to the version that has pods, while routes pass them by",
+        enter=grants.stay_pinned,
+        lacks=waits.pinned,
+        until=waits.settled,
+        applies=lambda _at, s: s.stays and s.split is not None,
+    ),
+    Stage(
+        "return",
+        "routes return to the Services",
+        enter=grants.return_routes,
+        lacks=lambda at, s: checks.routes_programmed(at.seen, s),
+        until=waits.settled,
+        applies=lambda _at, s: s.stays and s.split is not None,
+    ),
 )
 _PODS: Final = (_FENCE, _RETIRE, _SCALE, _EXPOSE, _NAME)
 
@@ -215,10 +240,12 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
         Stage(
             "recover",
             "no released pod could take the traffic back",
-            enter=lambda _at, s: grants.halted(s),
-            lacks=_unrecovered,
-            applies=lambda at, s: _unrecovered(at, s) is not None,
+            enter=grants.await_released,
+            lacks=waits.unrecovered_yet,
+            leave=grants.remain,
+            applies=lambda at, s: waits.unrecovered(at, s) is not None,
         ),
+        *_STAYING,
         Stage(
             "repin",
             "Services move back to the released pods",
@@ -226,7 +253,9 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             lacks=waits.pinned,
             until=waits.settled,
             applies=lambda at, s: (
-                s.split is not None and s.root_hash not in ("", at.release.spec.stable.hash)
+                s.split is not None
+                and s.root_hash not in ("", at.release.spec.stable.hash)
+                and not s.stays
             ),
         ),
         Stage(
@@ -236,16 +265,17 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             lacks=waits.retreated,
             until=waits.left_settled,
             leave=grants.traffic_left,
+            applies=lambda _at, s: not s.stays,
         ),
         Stage(
             "drain",
             "connections to the old pods drain",
             until=waits.drained,
-            applies=lambda _at, s: s.granted,
+            applies=lambda _at, s: s.granted and not s.stays,
         ),
         _UNNAME,
         _UNEXPOSE,
-        replace(_WITHDRAW, applies=lambda _at, s: s.outcome is not Phase.ROLLED_BACK),
+        replace(_WITHDRAW, applies=lambda _, s: s.outcome is not Phase.ROLLED_BACK and not s.stays),
         Stage(
             "settle-up",
             "the Deployment is left as its outcome says",

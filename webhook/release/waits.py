@@ -1,6 +1,6 @@
 """How long each stage waits, and for whom: settle and drain, pauses, approvals, results."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from webhook.objects.duration import parse_duration
 from webhook.objects.release import Phase, Result
@@ -138,6 +138,27 @@ def pinned(at: At, status: Status) -> str | None:
 def retreated(at: At, status: Status) -> str | None:
     """Why the traffic is not known to be back."""
     return checks.routes_programmed(at.seen, status) or pinned(at, status)
+
+
+def unrecovered(at: At, status: Status) -> str | None:
+    """Why new pods have to keep their traffic; for a Service's sake no newer version waits."""
+    if status.granted and (why := checks.nobody_to_return_to(at.seen, status)):
+        return why
+    return None if status.outcome is Phase.SUPERSEDED else checks.new_pods_only(at.seen)
+
+
+def unrecovered_yet(at: At, status: Status) -> str | None:
+    """The same; where another version is wanted, until the progress deadline or a person's word."""
+    why, spec = unrecovered(at, status), at.release.spec
+    alone = status.granted and checks.nobody_to_return_to(at.seen, status)
+    if why is None or not alone or status.outcome is Phase.ABORTED:
+        return why
+    late = status.scaling_since and at.now >= status.scaling_since + timedelta(
+        seconds=spec.progress_deadline_seconds
+    )
+    if late or spec.promote:
+        return None
+    return f"{why}, or for {spec.progress_deadline_seconds} s; set spec.promote to go on at once"
 
 
 def settled_up(at: At, status: Status) -> str | None:

@@ -168,6 +168,10 @@ class Cluster:
             known = f"h-{self.stable.version}"
         sides = {rs.hash: self._side(rs) for rs in self.replicasets.values()}
         current = f"h-{self.shown}"
+        running = [rs for rs in self.replicasets.values() if rs.wanted and not self.release]
+        others = [rs for rs in running if rs.version != self.shown]
+        serving = max(others or running, key=self._ready, default=None)
+        stable = self.replicasets.get(known or "")
         return Observed(
             deployment=self._deployment(),
             stable=sides.get(known or ""),
@@ -198,8 +202,13 @@ class Cluster:
             release=self.release,
             finished=tuple(reversed(self.finished)),
             policy=self.policy,
+            serving=serving and Stable(f"r-{serving.version}", serving.version, Keys()),
+            serves_more=bool(serving and self._ready(serving) > self._ready(stable)),
             taken=frozenset(self.services),
         )
+
+    def _ready(self, rs: ReplicaSet | None) -> int:
+        return sum(pod.ready(self.now) for pod in rs.pods) if rs else 0
 
     def _routed(self, service: Service) -> bool:
         return not service.shared and any(service.name in r.roots for r in self.routes.values())
@@ -259,6 +268,8 @@ class Cluster:
             case act.LiftHold():
                 self._held(None)
                 self.stable = None
+            case act.Protect(stable=stable):
+                self.stable = stable
             case act.MarkFailed():
                 self.marked_failed = True
             case act.ScaleReplicaSet(name=name, replicas=replicas):

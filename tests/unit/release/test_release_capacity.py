@@ -4,9 +4,8 @@ from dataclasses import replace as with_fields
 from datetime import timedelta
 
 from msgspec.structs import replace
-from native import Pod
 from release_builder import ROUTE, UNTIL_APPROVED, ReleaseBuilder, Story
-from rules import Rules
+from rules import Unruled
 
 from webhook.objects.release import Phase
 from webhook.release import actions as act
@@ -29,16 +28,6 @@ def test_traffic_returns_only_to_a_version_that_can_take_it() -> None:
     assert any(pod.ready(cluster.now) for pod in cluster.pods("v1"))
     story.to_the_end()
     story.assert_only("v1")
-
-
-class Unruled(Rules):
-    """Asserts nothing: a user took away what the rules speak of."""
-
-    def check(self) -> None:
-        pass
-
-    def check_ended(self, before: list[Pod]) -> None:
-        pass
 
 
 def unruled(story: Story) -> Story:

@@ -355,8 +355,8 @@ def test_a_hold_without_a_released_version_is_lifted() -> None:
     """There is nothing to protect."""
     story = ReleaseBuilder().service().start()
     story.cluster.stable = None
-    story.rest()
-    assert story.cluster.hold is None
+    seen = replace(story.cluster.observed(), serving=None, serves_more=False)
+    assert plan(seen, story.cluster.now).actions == (act.LiftHold(),)
 
 
 def test_a_change_that_was_held_while_slipway_was_down_is_taken_up() -> None:
