@@ -113,10 +113,14 @@ class Scene:
 
     def told(self, version: str) -> str:
         """What `kubectl get releases -o wide` says of a version: reason and message."""
+        status = self.object_of(version)["status"]
+        return f"{status['reason']}: {status['message']}"
+
+    def object_of(self, version: str) -> Object:
+        """The newest Release of a version, as `kubectl get -o json` shows it."""
         sight = self.release(version)
         assert sight, f"no Release of {version}"
-        status = self.lab.get(RELEASES, sight.name, self.namespace)["status"]
-        return f"{status['reason']}: {status['message']}"
+        return self.lab.get(RELEASES, sight.name, self.namespace)
 
     def wait_told(self, version: str, text: str, timeout: float = 30) -> str:
         """Wait until `kubectl get releases -o wide` says something of a version."""
@@ -132,9 +136,7 @@ class Scene:
         """Wait until the notes that `kubectl get releases -o wide` shows have a text."""
 
         def there() -> bool:
-            sight = self.release(version)
-            assert sight, f"no Release of {version}"
-            notes = self.lab.get(RELEASES, sight.name, self.namespace)["status"].get("notes") or ()
+            notes = self.object_of(version)["status"].get("notes") or ()
             assert text in " ".join(notes), notes
             return True
 
@@ -144,9 +146,7 @@ class Scene:
         """Wait until the reconciler has seen a Release as it is now."""
 
         def there() -> bool:
-            sight = self.release(version)
-            assert sight
-            obj = self.lab.get(RELEASES, sight.name, self.namespace)
+            obj = self.object_of(version)
             return bool(obj["status"]["observedGeneration"] == obj["metadata"]["generation"])
 
         self.lab.wait(there, 20, f"the Release of {version} to be seen")

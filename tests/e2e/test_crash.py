@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from lab.slipway import Slipway
+from tests.e2e.conftest import HALF
 from tests.e2e.scene import Scene
 from tests.e2e.test_release import assert_as_applied
 
@@ -67,3 +68,30 @@ def test_with_all_of_slipway_dead_a_change_waits_and_is_released_when_it_is_back
     report = shop.end()
     shop.assert_share_never_falls(report, "v2")
     assert_as_applied(shop, "v2")
+
+
+def test_a_third_version_applied_in_mid_release_with_all_of_slipway_dead_waits_for_it(
+    scene: Callable[..., Scene], guard: Slipway
+) -> None:
+    """Both versions keep their pods and their half; once Slipway is back, v3 replaces v2."""
+    shop = scene("httproute", steps=HALF)
+    shop.until_half("v2")
+    guard.webhook.kill()
+    guard.reconciler.kill()
+    shop.apply("v3")
+    shop.lab.wait(
+        lambda: (
+            shop.deployment()["status"]["observedGeneration"]
+            == shop.deployment()["metadata"]["generation"]
+        ),
+        20,
+        "the Deployment controller to have seen the change",
+    )
+    assert shop.pods() == {"v1": 4, "v2": 2}
+    for process in guard.processes:
+        process.start()
+        process.wait_ready()
+    shop.wait_for("v2", "Superseded")
+    shop.finish("v3")
+    shop.end()
+    assert_as_applied(shop, "v3")

@@ -1,5 +1,6 @@
 """Templates that change while a release runs: another one, the old one, the same one again."""
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
 
@@ -7,9 +8,10 @@ import pytest
 
 from lab.api import Object
 from tests.e2e.app import GRACEFUL
-from tests.e2e.conftest import HALF
+from tests.e2e.conftest import HALF, policy
 from tests.e2e.objects import OURS
 from tests.e2e.scene import RELEASES, Scene
+from webhook import names
 
 pytestmark = pytest.mark.e2e
 
@@ -251,3 +253,40 @@ def stripped(obj: Object) -> Object:
         template["labels"] = {"app": template["labels"]["app"]}
     kept.pop("status", None)
     return kept
+
+
+def test_a_fix_of_a_rollout_that_nothing_guarded_begins_from_what_serves(
+    scene: Callable[..., Scene],
+) -> None:
+    """v2 got stuck natively, and then a policy came: v3 is released from v1, which has the pods."""
+    shop = scene("httproute", container=GRACEFUL)
+    shop.lab.create(unguarded(shop))
+    wait_guarded(shop, by=None)
+    shop.apply("v2", {"READY": "false"})
+    shop.wait_pods(v1=3, v2=2)
+    shop.replace(policy(shop.namespace, HALF))
+    wait_guarded(shop, by="ReleasePolicy/quick")
+    shop.apply("v3")
+    shop.wait_for("v3", "Waiting")
+    assert shop.object_of("v3")["spec"]["stable"]["version"] == "v1"
+    assert shop.endpoints("web") == {"v1"}
+    shop.finish("v3")
+    assert set(shop.end().versions) == {"v1", "v3"}
+    shop.assert_left_as(*shop.manifests("v3"))
+
+
+def unguarded(shop: Scene) -> Object:
+    made = policy(shop.namespace, ())
+    return {**made, "spec": {"strategy": {"none": {}}}}
+
+
+def wait_guarded(shop: Scene, by: str | None) -> None:
+    """Wait until the webhook knows which policy guards the Deployment."""
+
+    def there() -> bool:
+        flags = ("--dry-run=server", "-o", "json")
+        asked = json.loads(shop.lab.apply([shop.app.deployment("asked")], *flags).stdout)
+        assert asked["metadata"]["annotations"].get(names.GUARDED_BY) == by
+        return True
+
+    shop.lab.wait(there, 20, f"the Deployment to be guarded by {by}")
