@@ -3,10 +3,11 @@
 import http.client
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import socket
+from socket import SHUT_RDWR, socket
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ Object = dict[str, Any]
 
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _OK: Final = range(200, 300)
-_ENDED: Final = (ConnectionError, http.client.BadStatusLine)
+_ENDED: Final = (ConnectionError, ssl.SSLError, http.client.BadStatusLine)
 """How it shows that the server ended a kept connection; a GET may go again (RFC 9112, 9.3.1)."""
 
 
@@ -66,6 +67,15 @@ class Api:
         """Close what was kept."""
         while self._kept:
             self._kept.pop().close()
+
+    def stream(self, path: str) -> "Stream":
+        """The lines of an answer that goes on, as a watch's does."""
+        connection = _Connection(self.dial, ssl.create_default_context(cafile=self.ca))
+        connection.request("GET", path, None, {"Authorization": f"Bearer {self.token}"})
+        response = connection.getresponse()
+        if response.status not in _OK:
+            raise ApiError("GET", path, response.status, response.read().decode()[:500])
+        return Stream(connection, response)
 
     def _send(
         self, method: str, path: str, body: str | None, headers: dict[str, str]
@@ -156,3 +166,26 @@ class _Connection(http.client.HTTPConnection):
         except OSError:
             raw.close()
             raise
+
+
+class Stream:
+    """Lines that come until the server ends the answer, or somebody closes it."""
+
+    def __init__(self, connection: _Connection, response: http.client.HTTPResponse) -> None:
+        self._connection, self._response = connection, response
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Each line; an end is an end, however it came."""
+        try:
+            yield from self._response
+        except (http.client.HTTPException, OSError, ValueError):
+            return
+        finally:
+            self._connection.close()
+
+    def close(self) -> None:
+        """End it, also for a thread that waits for the next line."""
+        sock = self._connection.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(SHUT_RDWR)

@@ -107,6 +107,10 @@ class Report:
         """Only the requests sent in ``since <= start < until`` (Unix times, as time.time())."""
         return Report(tuple(a for a in self.answers if since <= a.start < until))
 
+    def over_by(self, moment: float) -> "Report":
+        """Only the requests that had ended by a Unix time: none that an outage then cut short."""
+        return Report(tuple(a for a in self.answers if a.start + a.latency < moment))
+
     def share(self, version: str, since: float = 0.0, until: float = float("inf")) -> float:
         """The part (0..1) of good answers that ``version`` gave; 0 without any."""
         counts = self.between(since, until).by_version

@@ -81,6 +81,7 @@ def scene(lab: Lab, guarded: Slipway) -> Iterator[Callable[..., Scene]]:
     yield make
     for made in opened:
         made.probe.stop()
+        made.releases.close()
         lab.delete("namespaces", made.namespace)
 
 

@@ -10,6 +10,7 @@ from lab.api import Object
 from lab.cluster import Lab, as_yaml
 from lab.probe import Probe, Report
 from lab.traefik import WEB_PORT
+from lab.watch import Watch
 from tests.e2e.app import App
 from tests.e2e.objects import LEFTOVERS, users_part
 
@@ -40,6 +41,11 @@ class Scene:
     route: Object
     probe: Probe
     sights: list[Sight] = field(default_factory=list)
+    """Every state of every Release, in order."""
+    releases: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.releases = Watch(self.lab.api, RELEASES, self.namespace, self._saw)
 
     @property
     def namespace(self) -> str:
@@ -192,18 +198,16 @@ class Scene:
         return self.lab.get("deployments", self.app.name, self.namespace)
 
     def release(self, version: str) -> Sight | None:
-        """The newest Release of a version, noted down."""
-        found = [
-            obj
-            for obj in self.lab.list(RELEASES, self.namespace)
-            if obj["spec"]["version"] == version
-        ]
+        """The newest Release of a version, as it was seen last."""
+        found = [obj for obj in self.releases.objects if obj["spec"]["version"] == version]
         if not found:
             return None
-        sight = _sight(max(found, key=lambda obj: int(obj["metadata"]["resourceVersion"])))
+        return _sight(max(found, key=lambda obj: int(obj["metadata"]["resourceVersion"])))
+
+    def _saw(self, obj: Object) -> None:
+        sight = _sight(obj)
         if not self.sights or self.sights[-1] != sight:
             self.sights.append(sight)
-        return sight
 
     def wait_for(self, version: str, *phases: str, timeout: float = 90) -> Sight:
         """Wait until a version's Release is in one of the phases."""
@@ -273,7 +277,8 @@ class Scene:
     def end(self, since: float = 0.0, until: float = 0.0) -> Report:
         """Stop the load after a little more of it; nothing of it may have failed.
 
-        With ``until`` and ``since``, between the two it may: an outage that the user asked for.
+        With ``until`` and ``since``, between the two it may: an outage that the user asked for,
+        and what was under way as it began.
         """
         ended = time.time()
         self.lab.wait(
@@ -281,7 +286,7 @@ class Scene:
         )
         report = self.probe.stop()
         assert report.total > 100, f"hardly any load: {report}"
-        for part in (report.between(since=since), report.between(until=until)):
+        for part in (report.between(since=since), report.over_by(until)):
             assert part.failed == 0, f"{part}\n{self.story()}"
         return report
 

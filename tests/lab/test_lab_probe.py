@@ -198,5 +198,13 @@ def test_a_request_that_has_not_ended_yet_breaks_a_row() -> None:
     assert Report(tuple(sent)).calm(6, rate=100) == sent[5].start
 
 
+def test_a_request_under_way_at_an_outage_does_not_count_as_before_it() -> None:
+    """It was sent before, and nobody could answer it any more."""
+    cut = Answer(9.99, 0, 0.03, 502, "", "", reused=True)
+    report = Report((_sent(9.5), cut, _sent(10.5)))
+    assert report.between(until=10.0).failed == 1
+    assert report.over_by(10.0).answers == (_sent(9.5),)
+
+
 def _sent(at: float) -> Answer:
     return Answer(at + 0.003, 0.003, 0.001, 200, "v1", "", reused=True)
