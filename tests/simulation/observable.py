@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tests.simulation.patches import Object
-from webhook.traffic.httproute import split_of
+from webhook.traffic.splits import split_of
 
 T = TypeVar("T")
 

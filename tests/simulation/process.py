@@ -124,8 +124,8 @@ class Process:
         try:
             found = await stranded(self._client, self._store)
             keys |= found.keys
-            for route, left in found.routes:
-                await self._actuator.release_route(route, left)
+            for kind, route, left in found.routes:
+                await self._actuator.release_route(kind, route, left)
             for service in found.services:
                 await self._actuator.release_service(service)
         except errors.Conflict:

@@ -18,11 +18,10 @@ from webhook.cluster.events import event_object, failed_condition
 from webhook.cluster.kinds import (
     DEPLOYMENTS,
     EVENTS,
-    HTTPROUTES,
-    INGRESSES,
     PODS,
     RELEASES,
     REPLICASETS,
+    ROUTES,
     SERVICES,
     Kind,
     Object,
@@ -62,14 +61,11 @@ from webhook.release.actions import (
     SetSplit,
     TakeUp,
 )
-from webhook.traffic import httproute
 from webhook.traffic.canary_service import canary_service
 from webhook.traffic.contract import Annotate, Delete, Put, Target, Write
 from webhook.traffic.routers import ROUTERS
 
 log = structlog.get_logger(__name__)
-
-_ROUTES: dict[str, Kind] = {"HTTPRoute": HTTPROUTES, "Ingress": INGRESSES}
 
 _CHEAPEST = "-2147483648"
 """The least deletion cost there is (int32)."""
@@ -77,7 +73,7 @@ _CHEAPEST = "-2147483648"
 _PROJECTIONS: dict[Kind, Callable[[Object], Object]] = {
     DEPLOYMENTS: projected_deployment,
     SERVICES: projected_service,
-    HTTPROUTES: httproute.projected,
+    **{ROUTES[router.kind]: router.projected for router in ROUTERS.values()},
 }
 
 
@@ -150,7 +146,7 @@ class Actuator:
             case SetSplit():
                 await self._split(deployment, roots, action)
             case RemoveStray(route=ref):
-                kind = _ROUTES[ref.kind]
+                kind = ROUTES[ref.kind]
                 await self._delete(kind, self._store.table(kind).get(ref.namespace, ref.name))
             case ScaleReplicaSet(name=name, replicas=replicas):
                 await self._scale(namespace, name, replicas)
@@ -170,10 +166,10 @@ class Actuator:
         """Unpin a Service that belongs to no Deployment any more."""
         await self._annotate(SERVICES, service, {names.PIN: None})
 
-    async def release_route(self, route: Object, left: Split | None) -> None:
+    async def release_route(self, kind: Kind, route: Object, left: Split | None) -> None:
         """Leave in a route only the shares that a Deployment is behind."""
         split = replace(left, term=self._term).text() if left else None
-        await self._annotate(HTTPROUTES, route, {names.SPLIT: split})
+        await self._annotate(kind, route, {names.SPLIT: split})
 
     async def leave_paused(self, deployment: Object) -> None:
         """End an aborted Deployment's hold; it stays paused, as if its user had done it.
@@ -257,7 +253,7 @@ class Actuator:
 
     async def _split(self, deployment: Object, roots: frozenset[str], action: SetSplit) -> None:
         router = ROUTERS[action.route.kind]
-        kind = _ROUTES[action.route.kind]
+        kind = ROUTES[action.route.kind]
         route = self._held(kind, action.route.namespace, action.route.name)
         target = Target(
             owner=owner_of(deployment),
@@ -269,7 +265,7 @@ class Actuator:
             await self._write(wanted)
 
     async def _write(self, write: Write) -> None:
-        kind = _ROUTES[write.kind]
+        kind = ROUTES[write.kind]
         match write:
             case Annotate(object=obj, annotations=changes):
                 await self._annotate(kind, obj, changes)
@@ -361,7 +357,7 @@ class Actuator:
             log.warning("event_lost", reason=action.reason, error=str(error))
 
     def _table(self, kind: Kind, namespace: str) -> Any:
-        from_cluster = kind in (DEPLOYMENTS, RELEASES, INGRESSES, HTTPROUTES)
+        from_cluster = kind in (DEPLOYMENTS, RELEASES, *ROUTES.values())
         return self._store.table(kind, None if from_cluster else namespace)
 
     def _held(self, kind: Kind, namespace: str, name: str) -> Object:

@@ -9,17 +9,17 @@ from typing import Final, TypeAlias
 from webhook import names
 from webhook.cluster.kinds import (
     ENDPOINTSLICES,
-    HTTPROUTES,
-    INGRESSES,
     PODS,
     RELEASES,
     REPLICASETS,
+    ROUTES,
     SERVICES,
     Kind,
     Object,
 )
 from webhook.projection.fields import labels
-from webhook.traffic import httproute, nginx_ingress
+from webhook.traffic.contract import Router
+from webhook.traffic.routers import ROUTERS
 
 Words: TypeAlias = Callable[[Object], Iterable[str]]
 """The words of an object; equal objects have equal words."""
@@ -88,13 +88,8 @@ def _release(obj: Object) -> list[str]:
     return [being(uid)]
 
 
-def _httproute(obj: Object) -> list[str]:
-    return [*_owners(obj), *(sent_to(*service) for service in httproute.services_of(obj))]
-
-
-def _ingress(obj: Object) -> list[str]:
-    home = obj["metadata"].get("namespace", "")
-    return [*_owners(obj), *(sent_to(home, name) for name in nginx_ingress.services_of(obj))]
+def _of_route(router: Router) -> Words:
+    return lambda obj: [*_owners(obj), *(sent_to(*each) for each in router.services_of(obj))]
 
 
 WORDS: Final[Mapping[Kind, Words]] = {
@@ -103,7 +98,6 @@ WORDS: Final[Mapping[Kind, Words]] = {
     SERVICES: _service,
     ENDPOINTSLICES: _slice,
     RELEASES: _release,
-    HTTPROUTES: _httproute,
-    INGRESSES: _ingress,
+    **{ROUTES[router.kind]: _of_route(router) for router in ROUTERS.values()},
 }
 """Kinds that are not named here are not found by words."""

@@ -73,6 +73,8 @@ INGRESSCLASSES: Final = Kind(NETWORKING, "v1", "IngressClass", "ingressclasses",
 HTTPROUTES: Final = Kind(GATEWAY_API, "v1", "HTTPRoute", "httproutes")
 GATEWAYS: Final = Kind(GATEWAY_API, "v1", "Gateway", "gateways")
 GATEWAYCLASSES: Final = Kind(GATEWAY_API, "v1", "GatewayClass", "gatewayclasses", namespaced=False)
+ROUTES: Final = {kind.kind: kind for kind in (HTTPROUTES, INGRESSES)}
+"""Kinds of `webhook.traffic.routers`, by name."""
 EVENTS: Final = Kind("events.k8s.io", "v1", "Event", "events")
 LEASES: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 SELFSUBJECTREVIEWS: Final = Kind(

@@ -19,12 +19,11 @@ from webhook.cluster.kinds import (
     ENDPOINTSLICES,
     GATEWAYCLASSES,
     GATEWAYS,
-    HTTPROUTES,
     INGRESSCLASSES,
-    INGRESSES,
     PODS,
     RELEASES,
     REPLICASETS,
+    ROUTES,
     SERVICES,
     Kind,
 )
@@ -39,7 +38,9 @@ from webhook.release.grants import SUFFIXES, canary_name
 from webhook.release.readings import Readings
 from webhook.traffic.contract import Objects
 
-ROUTING: tuple[Kind, ...] = (INGRESSES, INGRESSCLASSES, HTTPROUTES, GATEWAYS, GATEWAYCLASSES)
+_SERVING: tuple[Kind, ...] = (INGRESSCLASSES, GATEWAYS, GATEWAYCLASSES)
+
+ROUTING: tuple[Kind, ...] = (*ROUTES.values(), *_SERVING)
 """What the routers look at: routes, and what serves them."""
 
 CLUSTER_WIDE: tuple[Kind, ...] = (DEPLOYMENTS, RELEASES, *ROUTING)
@@ -49,7 +50,7 @@ OF_A_NAMESPACE: tuple[Kind, ...] = (REPLICASETS, PODS, SERVICES, ENDPOINTSLICES)
 """Followed only in namespaces where a release runs: pods are never watched cluster-wide."""
 
 
-AROUND: tuple[Kind, ...] = (*OF_A_NAMESPACE, HTTPROUTES, INGRESSES)
+AROUND: tuple[Kind, ...] = (*OF_A_NAMESPACE, *ROUTES.values())
 """Looked for by words: a change of one concerns the Deployments that looked for such."""
 
 Word: TypeAlias = tuple[Kind, str | None, str]
@@ -160,6 +161,5 @@ def _split(services: Sequence[Object], releases: Sequence[Release]) -> set[str]:
 
 def _routes(seek: _Seeker, store: Store, namespace: str, uid: str, services: set[str]) -> Objects:
     words = [owned_by(uid), *(sent_to(namespace, name) for name in sorted(services))]
-    around = {kind.kind: seek.found(kind, *words) for kind in (HTTPROUTES, INGRESSES)}
-    serving = (INGRESSCLASSES, GATEWAYS, GATEWAYCLASSES)
-    return {**around, **{kind.kind: store.table(kind).all() for kind in serving}}
+    around = {kind.kind: seek.found(kind, *words) for kind in ROUTES.values()}
+    return {**around, **{kind.kind: store.table(kind).all() for kind in _SERVING}}

@@ -2,22 +2,31 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TypeAlias
 
 from webhook import names
 from webhook.mutation.decisions import mutate_release
 from webhook.mutation.intents import fenced, is_own
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.rollout import mutate_deployment
-from webhook.mutation.routing import mutate_httproute, mutate_ingress, mutate_service
+from webhook.mutation.routing import mutate_owned, mutate_service, mutate_shown
 from webhook.mutation.world import World
+from webhook.traffic.contract import Router
+from webhook.traffic.routers import ROUTERS
 
-_MUTATORS: Mapping[tuple[str, str], Callable[[Request, World, datetime], Outcome]] = {
+_Mutator: TypeAlias = Callable[[Request, World, datetime], Outcome]
+
+
+def _of_route(router: Router) -> _Mutator:
+    if router.shown is None:
+        return lambda request, world, _now: mutate_owned(request, world)
+    return lambda request, world, _now: mutate_shown(router, request, world)
+
+
+_MUTATORS: Mapping[tuple[str, str], _Mutator] = {
     ("apps", "Deployment"): mutate_deployment,
     ("", "Service"): lambda request, world, _now: mutate_service(request, world),
-    ("gateway.networking.k8s.io", "HTTPRoute"): lambda request, world, _now: mutate_httproute(
-        request, world
-    ),
-    ("networking.k8s.io", "Ingress"): lambda request, world, _now: mutate_ingress(request, world),
+    **{(router.group, router.kind): _of_route(router) for router in ROUTERS.values()},
     (names.GROUP, "Release"): mutate_release,
 }
 

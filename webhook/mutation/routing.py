@@ -1,15 +1,16 @@
 """What a write to a Service or route means while a release runs: pins and splits stay."""
 
+from webhook import names
 from webhook.mutation.intents import carried, is_own
 from webhook.mutation.request import Outcome, Request
 from webhook.mutation.world import World
 from webhook.objects.intent import Pin, Split
 from webhook.objects.raw import Object
 from webhook.objects.selector import selects
-from webhook.projection.fields import read
+from webhook.projection.fields import labels, read
 from webhook.projection.service import pin_of, project_pin, users_service
-from webhook.traffic import httproute
-from webhook.traffic.nginx_ingress import is_canary
+from webhook.traffic.contract import Router
+from webhook.traffic.splits import split_of
 
 
 def mutate_service(request: Request, world: World) -> Outcome:
@@ -23,24 +24,27 @@ def mutate_service(request: Request, world: World) -> Outcome:
     return Outcome(object=project_pin(users, _pin_for_new(users, request, world)))
 
 
-def mutate_httproute(request: Request, world: World) -> Outcome:
-    """Answer a write to an HTTPRoute."""
-    users = httproute.restore(request.object, request.old)
+def mutate_shown(router: Router, request: Request, world: World) -> Outcome:
+    """Answer a write to a route that shows its split itself."""
+    shown = router.shown
+    if shown is None:
+        return Outcome(object=request.object)
+    users = shown.restore(request.object, request.old)
     if is_own(request, world):
-        return Outcome(object=httproute.project(users, httproute.split_of(request.object)))
+        return Outcome(object=shown.project(users, split_of(request.object)))
     users = carried(users, request.old)
-    split = httproute.split_of(users)
+    split = split_of(users)
     if request.old is None:
-        split = _split_for_new(users, request, world)
-    return Outcome(object=httproute.project(users, split))
+        split = _split_for_new(router.services_of(users), request, world)
+    return Outcome(object=shown.project(users, split))
 
 
-def mutate_ingress(request: Request, world: World) -> Outcome:
-    """Answer a write to a canary Ingress: whose decision it carries is not its writer's to say.
+def mutate_owned(request: Request, world: World) -> Outcome:
+    """Answer a write to a route of ours: whose decision it carries is not its writer's to say.
 
-    A user's own Ingress is never written, and so not reviewed either.
+    A user's own route of such a kind is never written, and so not reviewed either.
     """
-    if is_own(request, world) or not is_canary(request.object):
+    if is_own(request, world) or names.CANARY_OF not in labels(request.object):
         return Outcome(object=request.object)
     return Outcome(object=carried(request.object, request.old))
 
@@ -57,9 +61,10 @@ def _pin_for_new(users: Object, request: Request, world: World) -> Pin | None:
     return None
 
 
-def _split_for_new(users: Object, request: Request, world: World) -> Split | None:
+def _split_for_new(
+    named: frozenset[tuple[str, str]], request: Request, world: World
+) -> Split | None:
     """A route that appears (again) in mid-release carries the split from its first moment."""
-    named = httproute.services_of(users)
     shares = {
         service: share
         for running in world.running_in(request.namespace)

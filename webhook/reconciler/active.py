@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 
 from webhook import names
-from webhook.cluster.kinds import DEPLOYMENTS, HTTPROUTES, INGRESSES, RELEASES, Object
+from webhook.cluster.kinds import DEPLOYMENTS, RELEASES, ROUTES, Object
 from webhook.cluster.snapshot import OF_A_NAMESPACE
 from webhook.cluster.store import Store
 from webhook.objects.release import Phase
@@ -12,7 +12,7 @@ from webhook.projection.deployment import hold_of
 from webhook.projection.fields import annotations
 from webhook.projection.template import stable_of
 from webhook.reconciler.queue import Key
-from webhook.traffic.httproute import split_of
+from webhook.traffic.splits import split_of
 
 _PATIENCE = 20.0
 """Seconds for the tables of a namespace to be complete; then it is tried again."""
@@ -127,6 +127,6 @@ def highest_term(store: Store) -> int:
     new leader as an old one.
     """
     holds = (hold_of(obj) for obj in store.table(DEPLOYMENTS).all())
-    routes = (*store.table(HTTPROUTES).all(), *store.table(INGRESSES).all())
+    routes = (obj for kind in ROUTES.values() for obj in store.table(kind).all())
     splits = (split_of(obj) for obj in routes)
     return max((intent.term for intent in (*holds, *splits) if intent), default=0)

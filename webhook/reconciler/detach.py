@@ -17,10 +17,9 @@ from webhook.cluster.apply import Actuator
 from webhook.cluster.client import Client
 from webhook.cluster.kinds import (
     DEPLOYMENTS,
-    HTTPROUTES,
-    INGRESSES,
     PODS,
     RELEASES,
+    ROUTES,
     SERVICES,
     Kind,
 )
@@ -121,8 +120,7 @@ async def remains(client: Client, store: Store) -> list[str]:
     for kind, objects in (
         (DEPLOYMENTS, store.table(DEPLOYMENTS).all()),
         (SERVICES, services),
-        (HTTPROUTES, store.table(HTTPROUTES).all()),
-        (INGRESSES, store.table(INGRESSES).all()),
+        *((kind, store.table(kind).all()) for kind in ROUTES.values()),
     ):
         left += [f"{_named(kind, obj)}: {what}" for obj in objects if (what := _ours_in(obj))]
     pods = (await client.list(PODS, labels=names.TRACK, trim=_ours_only)).items

@@ -88,9 +88,9 @@ class Reconciler:
         """Give back what nobody stands behind any more; returns the Deployments to look at."""
         found = await stranded(self._client, self._store)
         try:
-            for route, left in found.routes:  # traffic first, then what it leads to
+            for kind, route, left in found.routes:  # traffic first, then what it leads to
                 log.warning("stranded_route", name=route["metadata"]["name"])
-                await self._actuator.release_route(route, left)
+                await self._actuator.release_route(kind, route, left)
             for service in found.services:
                 log.warning("stranded_service", name=service["metadata"]["name"])
                 await self._actuator.release_service(service)

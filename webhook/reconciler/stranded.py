@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from webhook import names
 from webhook.cluster.client import Client
-from webhook.cluster.kinds import DEPLOYMENTS, HTTPROUTES, SERVICES
+from webhook.cluster.kinds import DEPLOYMENTS, ROUTES, SERVICES, Kind
 from webhook.cluster.store import Store
 from webhook.cluster.trims import trim_managed_fields
 from webhook.objects.intent import Split
@@ -20,7 +20,8 @@ from webhook.objects.selector import selects
 from webhook.projection.fields import annotations, labels, read
 from webhook.projection.service import users_service
 from webhook.reconciler.queue import Key
-from webhook.traffic.httproute import key_of, split_of
+from webhook.traffic.routers import ROUTERS
+from webhook.traffic.splits import key_of, split_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Stranded:
 
     services: Sequence[Object]
     """Pinned Services whose pods no Deployment of their namespace makes."""
-    routes: Sequence[tuple[Object, Split | None]]
-    """HTTPRoutes, each with what is left of its split without such Services."""
+    routes: Sequence[tuple[Kind, Object, Split | None]]
+    """Routes, each with what is left of the split that it shows without such Services."""
     keys: set[Key]
     """Deployments behind the other pinned Services: they may be left over just as well."""
 
@@ -45,8 +46,9 @@ async def stranded(client: Client, store: Store) -> Stranded:
     orphans = [obj for obj in pinned if not list(_behind(store, obj))]
     served = {_where(obj) for obj in page.items} - {_where(obj) for obj in orphans}
     routes = [
-        (route, left)
-        for route in store.table(HTTPROUTES).all()
+        (kind, route, left)
+        for kind in (ROUTES[router.kind] for router in ROUTERS.values() if router.shown)
+        for route in store.table(kind).all()
         if (split := split_of(route)) and (left := _left_of(split, route, served)) != split
     ]
     return Stranded(orphans, routes, {key for obj in pinned for key in _behind(store, obj)})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from webhook.objects.intent import Share
+from webhook.objects.intent import Share, Split
 from webhook.objects.raw import Object
 
 Objects: TypeAlias = Mapping[str, Sequence[Object]]
@@ -74,10 +74,24 @@ def _no_places(_o: Objects, _r: Object, _n: str, _s: frozenset[str]) -> tuple[st
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """How the split stands in the user's own object, where the kind has room for it."""
+
+    project: Callable[[Object, Split | None], Object]
+    """The user's object with the split shown in it, or, with None, the object as it is."""
+    restore: Callable[[Object, Object | None], Object]
+    """The user's object behind a written one, given what was stored before, if anything was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Router:
     """What the engine asks of a kind of route. All functions are pure."""
 
+    group: str
+    """The API group of the kind."""
     kind: str
+    services_of: Callable[[Object], frozenset[tuple[str, str]]]
+    """(namespace, name) of every Service that an object sends requests to."""
     finds: Callable[[Objects, str, frozenset[str]], list[Found]]
     """The users' objects that send to Services of a namespace."""
     shares: Callable[[Objects, Object, str], dict[str, Share]]
@@ -100,3 +114,5 @@ class Router:
     That is stickiness, which is had where the router can; the shares are read back equal."""
     affected: Callable[[Objects, Object, str, frozenset[str]], tuple[str, ...]] = _no_places
     """Hosts and paths that change when the object divides these Services of a namespace."""
+    shown: Shown | None = None
+    """None: the split stands in objects of Slipway's own, beside the user's."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from webhook.objects.raw import Object
 from webhook.traffic.contract import Objects
-from webhook.traffic.httproute_parts import home_of
+from webhook.traffic.splits import home_of
 
 MIRROR: Final = "HTTPRouteRequestMirror"
 PERCENTAGE: Final = "HTTPRouteRequestPercentageMirror"

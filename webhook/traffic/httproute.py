@@ -11,20 +11,26 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from webhook import names
-from webhook.objects.intent import Feature, Share, Split, read_intent
+from webhook.objects.intent import Feature, Share, Split
 from webhook.objects.raw import Object
 from webhook.projection.fields import annotate, annotations, write
 from webhook.traffic import gateway_features
-from webhook.traffic.contract import Annotate, Delete, Found, Objects, Put, Router, Target, Write
+from webhook.traffic.contract import (
+    Annotate,
+    Delete,
+    Found,
+    Objects,
+    Put,
+    Router,
+    Shown,
+    Target,
+    Write,
+)
 from webhook.traffic.httproute_parts import (
     RULES,
-    Memory,
     backends_of,
-    beside,
     filters_of,
-    home_of,
     is_service,
-    key_of,
     matches_of,
     rules_of,
 )
@@ -37,13 +43,7 @@ from webhook.traffic.httproute_preview import (
     stands_beside,
 )
 from webhook.traffic.httproute_rules import hidden, show
-
-__all__ = ["ROUTER", "key_of", "project", "projected", "restore", "services_of", "split_of"]
-
-
-def split_of(obj: Object | None) -> Split | None:
-    """The split on a route, None if it has none."""
-    return read_intent(Split, annotations(obj).get(names.SPLIT)) if obj else None
+from webhook.traffic.splits import Memory, home_of, key_of, remembered, roots_in, split_of
 
 
 def services_of(route: Object) -> frozenset[tuple[str, str]]:
@@ -62,11 +62,9 @@ def project(users: Object, split: Split | None) -> Object:
     if split is None or not split.shares:
         return annotate(users, {names.SPLIT: None, names.ORIGINAL: None})
     seen = show(users, split)
-    memory = Memory(
-        seen.scale, {beside(root, share.canary): root for root, share in split.shares.items()}
-    )
+    memory = remembered(split, seen.scale).text()
     shown = _with_rules(users, seen.rules)
-    return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory.text()})
+    return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory})
 
 
 def restore(new: Object, old: Object | None = None) -> Object:
@@ -117,9 +115,9 @@ def unprogrammed(route: Object) -> str | None:
 def _finds(objects: Objects, namespace: str, services: frozenset[str]) -> list[Found]:
     found = []
     for route in objects.get(KIND, ()):
-        roots = {name for home, name in services_of(route) if home == namespace}
-        if roots & services and not is_preview(route):
-            found.append(Found(route, frozenset(roots & services)))
+        roots = roots_in(services_of(route), namespace) & services
+        if roots and not is_preview(route):
+            found.append(Found(route, roots))
     return found
 
 
@@ -310,7 +308,9 @@ def _affected(
 
 KIND: Final = "HTTPRoute"
 ROUTER: Final = Router(
+    group="gateway.networking.k8s.io",
     kind=KIND,
+    services_of=services_of,
     finds=_finds,
     shares=_shares,
     unprogrammed=unprogrammed,
@@ -320,4 +320,5 @@ ROUTER: Final = Router(
     lacks=_lacks,
     without=_without,
     affected=_affected,
+    shown=Shown(project, restore),
 )

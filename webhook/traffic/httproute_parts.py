@@ -1,12 +1,10 @@
-"""Reading an HTTPRoute: rules, backends, and how a split names a Service."""
+"""Reading an HTTPRoute: rules, backends, matches and filters."""
 
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
-from webhook import names
 from webhook.objects.raw import Object
-from webhook.projection.fields import annotations, read
+from webhook.projection.fields import read
+from webhook.traffic.splits import key_of, read_list
 
 RULES: Final = ("spec", "rules")
 ROOT_MATCH: Final[Object] = {"path": {"type": "PathPrefix", "value": "/"}}
@@ -15,48 +13,11 @@ ROOT_MATCH: Final[Object] = {"path": {"type": "PathPrefix", "value": "/"}}
 Backends: TypeAlias = list[Any]
 
 
-class Memory(msgspec.Struct, frozen=True):
-    """What tells our part of a route from the user's; it describes the route as it is."""
-
-    scale: int
-    canaries: dict[str, str]
-    """Canary Services that were put in, each with its root Service."""
-
-    @classmethod
-    def of(cls, obj: Object | None) -> "Memory | None":
-        """Read it off a route; None where nothing of ours is in the rules."""
-        text = annotations(obj).get(names.ORIGINAL) if obj else None
-        try:
-            return msgspec.json.decode(text, type=cls) if isinstance(text, str) else None
-        except (msgspec.DecodeError, ValueError):
-            return None
-
-    def text(self) -> str:
-        """The annotation's value."""
-        return msgspec.json.encode(self, order="deterministic").decode()
-
-
-def home_of(route: Object) -> str:
-    """The namespace of a route."""
-    return str((route.get("metadata") or {}).get("namespace") or "")
-
-
-def key_of(namespace: str, service: str, home: str) -> str:
-    """How a split in a route of namespace ``home`` names a Service."""
-    return service if namespace == home else f"{namespace}/{service}"
-
-
 def key_in(ref: Any, home: str) -> str | None:
     """The key of a Service backend; None for anything else."""
     if not is_service(ref):
         return None
     return key_of(ref.get("namespace") or home, str(ref.get("name")), home)
-
-
-def beside(root: str, canary: str) -> str:
-    """The key of a canary Service, which is where its root is."""
-    namespace, slash, _ = root.rpartition("/")
-    return f"{namespace}{slash}{canary}"
 
 
 def weight_of(ref: Any) -> int:
@@ -82,7 +43,7 @@ def rules_of(route: Object) -> list[Any]:
 
 def backends_of(rule: Any) -> Backends:
     """A rule's backends."""
-    return _list(rule, "backendRefs")
+    return read_list(rule, "backendRefs")
 
 
 def filters_of(part: Any) -> list[Any]:
@@ -98,7 +59,7 @@ def part_of(obj: Any, *fields: str) -> Object:
 
 def objects_in(part: Any, field: str) -> list[Any]:
     """A list of mappings. Anything else is refused by the API server, but after admission."""
-    return [item for item in _list(part, field) if isinstance(item, dict)]
+    return [item for item in read_list(part, field) if isinstance(item, dict)]
 
 
 def headers_of(match: Any) -> list[Any]:
@@ -119,8 +80,3 @@ def matches_of(rule: Any) -> list[Any]:
 def sends_to(rule: Any, key: str, home: str) -> Backends:
     """The entries of one Service that get requests: weight 0 is the user's own no."""
     return [ref for ref in backends_of(rule) if key_in(ref, home) == key and weight_of(ref) > 0]
-
-
-def _list(part: Any, field: str) -> list[Any]:
-    found = part.get(field) if isinstance(part, dict) else None
-    return found if isinstance(found, list) else []

@@ -15,7 +15,8 @@ from webhook.objects.raw import Object
 from webhook.projection.fields import annotations, labels
 from webhook.traffic.contract import Objects
 from webhook.traffic.gateway_features import gateways
-from webhook.traffic.httproute_parts import backends_of, home_of, key_in, rules_of
+from webhook.traffic.httproute_parts import backends_of, key_in, rules_of
+from webhook.traffic.splits import home_of
 
 
 def previews(users: Object, shares: Mapping[str, Share], owner: Object) -> list[Object]:

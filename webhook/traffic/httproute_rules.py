@@ -24,11 +24,8 @@ from webhook.traffic.httproute_matches import (
     rank,
 )
 from webhook.traffic.httproute_parts import (
-    Memory,
     backends_of,
-    beside,
     filters_of,
-    home_of,
     key_in,
     matches_of,
     part_of,
@@ -37,6 +34,7 @@ from webhook.traffic.httproute_parts import (
 )
 from webhook.traffic.httproute_weights import divided, scale_for, takes_cookie, united
 from webhook.traffic.patterns import Inexpressible
+from webhook.traffic.splits import Memory, beside, home_of
 
 Part: TypeAlias = Literal["weight", "headers", "mirrors", "sticky"]
 T = TypeVar("T")

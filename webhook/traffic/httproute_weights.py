@@ -15,7 +15,6 @@ from webhook.objects.intent import Share
 from webhook.objects.raw import Object
 from webhook.traffic.httproute_parts import (
     Backends,
-    Memory,
     backends_of,
     filters_of,
     key_in,
@@ -24,6 +23,7 @@ from webhook.traffic.httproute_parts import (
     rules_of,
     weight_of,
 )
+from webhook.traffic.splits import Memory
 
 _SCALE: Final = 100
 _LARGEST: Final = 1_000_000

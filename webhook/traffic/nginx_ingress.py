@@ -28,6 +28,7 @@ from webhook.traffic.nginx_preview import (
     service_name,
 )
 from webhook.traffic.patterns import Inexpressible
+from webhook.traffic.splits import home_of
 
 CONTROLLERS: Final = frozenset({"k8s.io/ingress-nginx"})
 """``IngressClass.spec.controller`` of controllers that speak the dialect."""
@@ -362,7 +363,11 @@ def _places(ingress: Object, services: frozenset[str]) -> Iterable[tuple[str, st
 
 KIND: Final = "Ingress"
 ROUTER: Final = Router(
+    group="networking.k8s.io",
     kind=KIND,
+    services_of=lambda ingress: frozenset(
+        (home_of(ingress), name) for name in services_of(ingress)
+    ),
     finds=_finds,
     shares=_shares,
     unprogrammed=lambda _ingress: None,

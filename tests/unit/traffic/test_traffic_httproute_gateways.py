@@ -19,7 +19,8 @@ from webhook.objects.steps import (
 from webhook.projection.fields import annotate
 from webhook.traffic.contract import Annotate, Delete, Put, Target
 from webhook.traffic.gateway_features import COOKIE, METHOD, MIRROR, PERCENTAGE, SEVERAL
-from webhook.traffic.httproute import ROUTER, project, projected, restore, split_of
+from webhook.traffic.httproute import ROUTER, project, projected, restore
+from webhook.traffic.splits import split_of
 
 OWNER = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "1"}
 TARGET = Target(owner=OWNER, namespace=NAMESPACE, services=frozenset({"web", "api"}), term=3)

@@ -1,0 +1,69 @@
+"""How a split stands in a route's annotations, and how it names Services."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from webhook import names
+from webhook.objects.intent import Split, read_intent
+from webhook.objects.raw import Object
+from webhook.projection.fields import annotations
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What tells our part of a route from the user's; it describes the route as it is."""
+
+    scale: int
+    canaries: dict[str, str]
+    """Canary Services that were put in, each with its root Service."""
+
+    @classmethod
+    def of(cls, obj: Object | None) -> "Memory | None":
+        """Read it off a route; None where nothing of ours is in the rules."""
+        text = annotations(obj).get(names.ORIGINAL) if obj else None
+        try:
+            return msgspec.json.decode(text, type=cls) if isinstance(text, str) else None
+        except (msgspec.DecodeError, ValueError):
+            return None
+
+    def text(self) -> str:
+        """The annotation's value."""
+        return msgspec.json.encode(self, order="deterministic").decode()
+
+
+def split_of(obj: Object | None) -> Split | None:
+    """The split on a route, None if it has none."""
+    return read_intent(Split, annotations(obj).get(names.SPLIT)) if obj else None
+
+
+def home_of(route: Object) -> str:
+    """The namespace of a route."""
+    return str((route.get("metadata") or {}).get("namespace") or "")
+
+
+def key_of(namespace: str, service: str, home: str) -> str:
+    """How a split in a route of namespace ``home`` names a Service."""
+    return service if namespace == home else f"{namespace}/{service}"
+
+
+def beside(root: str, canary: str) -> str:
+    """The key of a canary Service, which is where its root is."""
+    namespace, slash, _ = root.rpartition("/")
+    return f"{namespace}{slash}{canary}"
+
+
+def remembered(split: Split, scale: int) -> Memory:
+    """What a projection of this split has to be told by."""
+    return Memory(scale, {beside(root, share.canary): root for root, share in split.shares.items()})
+
+
+def roots_in(services: Iterable[tuple[str, str]], namespace: str) -> frozenset[str]:
+    """Of Services by (namespace, name), the names of those in one namespace."""
+    return frozenset(name for home, name in services if home == namespace)
+
+
+def read_list(part: Any, field: str) -> list[Any]:
+    """A list in an object; empty where there is none."""
+    found = part.get(field) if isinstance(part, dict) else None
+    return found if isinstance(found, list) else []
