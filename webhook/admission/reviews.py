@@ -11,6 +11,7 @@ from webhook.admission.answer import Answer, refusal
 from webhook.admission.observer import Observer
 from webhook.mutation.request import Outcome, Request
 from webhook.projection.diff import diff
+from webhook.traffic.routers import ROUTERS
 
 Decide = Callable[[Request], Outcome | Awaitable[Outcome]]
 """Decides at once; for the few writes that something has to be looked up for, later."""
@@ -22,11 +23,10 @@ _KINDS: Final = frozenset(
     {
         "ClusterReleasePolicy",
         "Deployment",
-        "HTTPRoute",
-        "Ingress",
         "Release",
         "ReleasePolicy",
         "Service",
+        *ROUTERS,
     }
 )
 """Kinds that get a metric of their own; a body may not make up label values."""

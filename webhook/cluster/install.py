@@ -28,11 +28,13 @@ from webhook.cluster.kinds import (
     MUTATINGADMISSIONPOLICYBINDINGS,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
+    ROUTES,
     VALIDATINGWEBHOOKCONFIGURATIONS,
     Kind,
     Object,
 )
 from webhook.config import Address
+from webhook.traffic.routers import ROUTERS
 
 log = structlog.get_logger(__name__)
 
@@ -151,12 +153,7 @@ def mutating() -> list[Object]:
     return [
         _webhook("deployments", "apps", "deployments", None),
         _webhook("services", "", "services", _INTENT.format(key="pin", also=selector_changes)),
-        _webhook(
-            "httproutes",
-            "gateway.networking.k8s.io",
-            "httproutes",
-            _INTENT.format(key="split", also=""),
-        ),
+        *map(_of_route, (ROUTES[router.kind] for router in ROUTERS.values() if router.shown)),
         {
             **_webhook("ingresses", "networking.k8s.io", "ingresses", None),
             "objectSelector": {
@@ -177,6 +174,12 @@ def validating() -> list[Object]:
         "scope": "*",
     }
     return [{"name": "policies.slipway.dev", **_always(), "rules": [rule]}]
+
+
+def _of_route(kind: Kind) -> Object:
+    """For a kind whose objects show their split themselves."""
+    intent = _INTENT.format(key="split", also="")
+    return _webhook(kind.plural, kind.group, kind.plural, intent, version=kind.version)
 
 
 def _webhook(

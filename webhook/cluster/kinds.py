@@ -58,6 +58,7 @@ def _segment(text: str) -> str:
 APPS: Final = "apps"
 NETWORKING: Final = "networking.k8s.io"
 GATEWAY_API: Final = "gateway.networking.k8s.io"
+TRAEFIK: Final = "traefik.io"
 ADMISSION: Final = "admissionregistration.k8s.io"
 
 DEPLOYMENTS: Final = Kind(APPS, "v1", "Deployment", "deployments")
@@ -73,7 +74,23 @@ INGRESSCLASSES: Final = Kind(NETWORKING, "v1", "IngressClass", "ingressclasses",
 HTTPROUTES: Final = Kind(GATEWAY_API, "v1", "HTTPRoute", "httproutes")
 GATEWAYS: Final = Kind(GATEWAY_API, "v1", "Gateway", "gateways")
 GATEWAYCLASSES: Final = Kind(GATEWAY_API, "v1", "GatewayClass", "gatewayclasses", namespaced=False)
-ROUTES: Final = {kind.kind: kind for kind in (HTTPROUTES, INGRESSES)}
+INGRESSROUTES: Final = Kind(TRAEFIK, "v1alpha1", "IngressRoute", "ingressroutes")
+TRAEFIKSERVICES: Final = Kind(TRAEFIK, "v1alpha1", "TraefikService", "traefikservices")
+HTTPPROXIES: Final = Kind("projectcontour.io", "v1", "HTTPProxy", "httpproxies")
+VIRTUALSERVICES: Final = Kind("networking.istio.io", "v1", "VirtualService", "virtualservices")
+APISIXROUTES: Final = Kind("apisix.apache.org", "v2", "ApisixRoute", "apisixroutes")
+ROUTES: Final = {
+    kind.kind: kind
+    for kind in (
+        HTTPROUTES,
+        INGRESSES,
+        INGRESSROUTES,
+        TRAEFIKSERVICES,
+        HTTPPROXIES,
+        VIRTUALSERVICES,
+        APISIXROUTES,
+    )
+}
 """Kinds of `webhook.traffic.routers`, by name."""
 EVENTS: Final = Kind("events.k8s.io", "v1", "Event", "events")
 LEASES: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")

@@ -3,10 +3,26 @@
 from collections.abc import Mapping
 from typing import Final
 
-from webhook.traffic import httproute, nginx_ingress
+from webhook.traffic import (
+    apisix_route,
+    contour_httpproxy,
+    httproute,
+    istio_virtualservice,
+    nginx_ingress,
+    traefik_ingressroute,
+    traefik_service,
+)
 from webhook.traffic.contract import Router
 
 ROUTERS: Final[Mapping[str, Router]] = {
-    httproute.KIND: httproute.ROUTER,
-    nginx_ingress.KIND: nginx_ingress.ROUTER,
+    router.kind: router
+    for router in (
+        httproute.ROUTER,
+        nginx_ingress.ROUTER,
+        traefik_ingressroute.ROUTER,
+        traefik_service.ROUTER,
+        contour_httpproxy.ROUTER,
+        istio_virtualservice.ROUTER,
+        apisix_route.ROUTER,
+    )
 }

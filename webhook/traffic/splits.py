@@ -11,12 +11,14 @@ from webhook.objects.raw import Object
 from webhook.projection.fields import annotations
 
 
-class Memory(msgspec.Struct, frozen=True):
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """What tells our part of a route from the user's; it describes the route as it is."""
 
     scale: int
     canaries: dict[str, str]
     """Canary Services that were put in, each with its root Service."""
+    implied: dict[str, int | None] = {}
+    """Weights that the user did not write as they count: None, or 0 where all are. By place."""
 
     @classmethod
     def of(cls, obj: Object | None) -> "Memory | None":

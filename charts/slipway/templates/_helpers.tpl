@@ -286,3 +286,15 @@ spec:
 {{- $_ := set $selector "matchExpressions" (append (default list $selector.matchExpressions) $own) -}}
 {{- toYaml $selector -}}
 {{- end }}
+
+{{/*
+Kinds of routes that show a split themselves. The same stand in webhook/cluster/kinds.py.
+*/}}
+{{- define "slipway.routes" -}}
+- {group: gateway.networking.k8s.io, version: v1, resource: httproutes}
+- {group: traefik.io, version: v1alpha1, resource: ingressroutes}
+- {group: traefik.io, version: v1alpha1, resource: traefikservices}
+- {group: projectcontour.io, version: v1, resource: httpproxies}
+- {group: networking.istio.io, version: v1, resource: virtualservices}
+- {group: apisix.apache.org, version: v2, resource: apisixroutes}
+{{- end }}

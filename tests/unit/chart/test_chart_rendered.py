@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from webhook.cli import main
+from webhook.cluster.kinds import ROUTES
+from webhook.traffic.routers import ROUTERS
 
 CHART = Path(__file__).parents[3] / "charts" / "slipway"
 Helm = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,6 +32,11 @@ RECONCILER = {
     ("networking.k8s.io", "ingresses"): OWN,
     ("networking.k8s.io", "ingressclasses"): READ,
     (GATEWAY, "httproutes"): OWN,
+    ("traefik.io", "ingressroutes"): READ | {"patch"},
+    ("traefik.io", "traefikservices"): READ | {"patch"},
+    ("projectcontour.io", "httpproxies"): READ | {"patch"},
+    ("networking.istio.io", "virtualservices"): READ | {"patch"},
+    ("apisix.apache.org", "apisixroutes"): READ | {"patch"},
     (GATEWAY, "gateways"): READ,
     (GATEWAY, "gatewayclasses"): READ,
     ("", "namespaces"): READ,
@@ -272,7 +279,8 @@ def test_webhooks_do_not_stand_in_the_way_by_default(render: Render) -> None:
         assert "caBundle" not in webhook["clientConfig"]
     assert {webhook["reinvocationPolicy"] for webhook in mutating} == {"IfNeeded"}
     resources = {rule["resources"][0] for each in mutating for rule in each["rules"]}
-    assert resources == {"deployments", "services", "httproutes", "ingresses", "releases"}
+    routes = {ROUTES[router.kind].plural for router in ROUTERS.values()}
+    assert resources == {"deployments", "services", *routes, "releases"}
 
 
 def test_no_filter_by_content_can_let_a_deployment_past(render: Render) -> None:
@@ -290,7 +298,7 @@ def test_no_filter_by_content_can_let_a_deployment_past(render: Render) -> None:
     assert all(len(found[name]["matchConditions"]) == 1 for name in found.keys() - free)
     extra = '--set-json=webhook.matchConditions=[{"name":"mine","expression":"true"}]'
     webhooks = render(extra).one("MutatingWebhookConfiguration")["webhooks"]
-    assert [each["matchConditions"][-1]["name"] for each in webhooks] == ["mine"] * 5
+    assert {each["matchConditions"][-1]["name"] for each in webhooks} == {"mine"}
 
 
 def test_the_admission_policy_is_rendered_only_where_the_cluster_has_it(render: Render) -> None:

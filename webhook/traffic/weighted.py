@@ -1,0 +1,298 @@
+"""Kinds whose objects list weighted Services: what they have in common, a dialect for each.
+
+In every list that names a split Service its entry keeps the stable part, and an entry for the
+canary Service follows it. All weights of an object are multiplied by one scale, so that a percent
+of a small weight is a whole number: by 1 where it is one already, else by 100. The inverse takes
+out what is ours and divides; weights that the user left out are left out again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from webhook import names
+from webhook.objects.intent import Share, Split
+from webhook.objects.raw import Object
+from webhook.projection.fields import annotate
+from webhook.traffic.contract import Annotate, Found, Objects, Router, Shown, Target, Write
+from webhook.traffic.splits import Memory, home_of, key_of, remembered, roots_in, split_of
+
+Entries: TypeAlias = list[Any]
+Place: TypeAlias = tuple[str | int, ...]
+"""Where a list stands in an object: keys of mappings, indexes of lists."""
+
+_FINE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind lists Services and their weights."""
+
+    group: str
+    kind: str
+    places: Callable[[Object], Iterable[Place]]
+    """Where the lists of backends stand."""
+    service: Callable[[Object, str], tuple[str, str] | None]
+    """(namespace, name) of the Service that an entry of an object in a namespace names."""
+    renamed: Callable[[Object, str], Object]
+    """The entry with another Service of the same namespace."""
+    counts: Callable[[Sequence[Any]], list[int]]
+    """The weight with which each entry of a list counts, whether it is written or implied."""
+    largest: int
+    """The greatest weight that the API takes."""
+    affected: Callable[[Object, frozenset[Place]], tuple[str, ...]] = lambda _object, _places: ()
+    """Hosts and paths, for people, whose requests go through these lists."""
+    unprogrammed: Callable[[Object], str | None] = lambda _object: None
+    """Why what an object says is not known to be live, where its controller reports that."""
+
+
+def weight_in(entry: Any) -> int | None:
+    """The weight that is written in an entry."""
+    weight = entry.get("weight") if isinstance(entry, dict) else None
+    return weight if isinstance(weight, int) and not isinstance(weight, bool) else None
+
+
+def router(dialect: Dialect) -> Router:
+    """The row of a kind."""
+
+    def project(users: Object, split: Split | None) -> Object:
+        return _project(dialect, users, split)
+
+    def restore(new: Object, old: Object | None = None) -> Object:
+        return _restore(dialect, new, old)
+
+    def services_of(obj: Object) -> frozenset[tuple[str, str]]:
+        return frozenset(
+            s for _, entries in _lists(dialect, obj) for s in _named(dialect, entries, obj)
+        )
+
+    def finds(objects: Objects, namespace: str, services: frozenset[str]) -> list[Found]:
+        found = (
+            Found(obj, roots_in(services_of(obj), namespace) & services)
+            for obj in objects.get(dialect.kind, ())
+        )
+        return [each for each in found if each.roots]
+
+    return Router(
+        group=dialect.group,
+        kind=dialect.kind,
+        services_of=services_of,
+        finds=finds,
+        shares=_shares,
+        unprogrammed=dialect.unprogrammed,
+        projected=lambda obj: project(restore(obj), split_of(obj)),
+        strays=lambda _objects, _namespace, _services: [],
+        writes=lambda _objects, obj, shares, target: _writes(dialect, obj, shares, target),
+        lacks=lambda _objects, obj, _namespace, shares: _lacks(dialect, obj, shares),
+        without=lambda _objects, obj, _namespace, shares: _without(dialect, obj, shares),
+        affected=lambda _objects, obj, namespace, services: _affected(
+            dialect, restore(obj), namespace, services
+        ),
+        shown=Shown(project, restore),
+    )
+
+
+# The projection and its inverse
+
+
+def _project(dialect: Dialect, users: Object, split: Split | None) -> Object:
+    if split is None or not split.shares:
+        return annotate(users, {names.SPLIT: None, names.ORIGINAL: None})
+    scale = _scale(dialect, users, split.shares)
+    shown, implied = users, dict[str, int | None]()
+    for number, (place, entries) in enumerate(_lists(dialect, users)):
+        divided = _divided(dialect, entries, split.shares, scale, home_of(users))
+        if divided is not entries:
+            shown = _put(shown, place, divided)
+            implied |= _implied(dialect, entries, number)
+    memory = remembered(split, scale)
+    memory = Memory(memory.scale, memory.canaries, implied)
+    return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory.text()})
+
+
+def _restore(dialect: Dialect, new: Object, old: Object | None) -> Object:
+    """A list with an entry of ours shows a projection; one without was written as it stands."""
+    memory = Memory.of(new) or Memory.of(old)
+    if memory is None:
+        return new
+    users = new
+    for number, (place, entries) in enumerate(_lists(dialect, new)):
+        united = _united(dialect, entries, memory, number, home_of(new))
+        if united is not entries:
+            users = _put(users, place, united)
+    return users
+
+
+def _divided(
+    dialect: Dialect, entries: Entries, shares: Mapping[str, Share], scale: int, home: str
+) -> Entries:
+    if not any(_key(dialect, entry, home) in shares for entry in entries):
+        return entries
+    out: Entries = []
+    for entry, weight in zip(entries, dialect.counts(entries), strict=True):
+        if not isinstance(entry, dict):
+            out.append(entry)
+            continue
+        whole, share = weight * scale, shares.get(_key(dialect, entry, home) or "")
+        canary = round(whole * share.weight / 100) if share else 0
+        out.append({**entry, "weight": whole - canary})
+        if share:
+            out.append({**dialect.renamed(entry, share.canary), "weight": canary})
+    return out
+
+
+def _united(dialect: Dialect, entries: Entries, memory: Memory, number: int, home: str) -> Entries:
+    keys = [_key(dialect, entry, home) for entry in entries]
+    if not any(key in memory.canaries for key in keys):
+        return entries
+    kept: Entries = []
+    for entry, key in zip(entries, keys, strict=True):
+        root = memory.canaries.get(key or "")
+        if root is None:
+            kept.append(entry)
+        elif kept and _key(dialect, kept[-1], home) == root:
+            kept[-1] = {**kept[-1], "weight": (weight_in(kept[-1]) or 0) + (weight_in(entry) or 0)}
+    whole = [_unscaled(entry, memory.scale) for entry in kept]
+    return _as_written(dialect, whole, memory, number)
+
+
+def _unscaled(entry: Any, scale: int) -> Any:
+    """A weight that the scale does not divide was never shown by us: the user set it."""
+    weight = weight_in(entry)
+    if weight is None or weight % scale:
+        return entry
+    return {**entry, "weight": weight // scale}
+
+
+def _implied(dialect: Dialect, entries: Entries, number: int) -> dict[str, int | None]:
+    """What was not written as it counts, by number of the list and of the entry in it."""
+    return {
+        f"{number}.{i}": weight_in(entry)
+        for i, (entry, counts) in enumerate(zip(entries, dialect.counts(entries), strict=True))
+        if isinstance(entry, dict) and weight_in(entry) != counts
+    }
+
+
+def _as_written(dialect: Dialect, entries: Entries, memory: Memory, number: int) -> Entries:
+    """Weights that the user left out, out again, as far as that means the same still."""
+    plain = [
+        _with_weight(entry, memory.implied[place])
+        if (place := f"{number}.{i}") in memory.implied and isinstance(entry, dict)
+        else entry
+        for i, entry in enumerate(entries)
+    ]
+    same = dialect.counts(plain) == dialect.counts(entries)
+    return plain if same else entries
+
+
+def _with_weight(entry: Object, weight: int | None) -> Object:
+    if weight is not None:
+        return {**entry, "weight": weight}
+    return {key: value for key, value in entry.items() if key != "weight"}
+
+
+def _scale(dialect: Dialect, users: Object, shares: Mapping[str, Share]) -> int:
+    """The smallest by which every part is a whole number, if the API takes such weights."""
+    home, exact, largest = home_of(users), True, 0
+    for _, entries in _lists(dialect, users):
+        for entry, weight in zip(entries, dialect.counts(entries), strict=True):
+            share, largest = shares.get(_key(dialect, entry, home) or ""), max(largest, weight)
+            exact = exact and (share is None or weight * share.weight % 100 == 0)
+    return 1 if exact or largest * _FINE > dialect.largest else _FINE
+
+
+# Reading
+
+
+def _lists(dialect: Dialect, obj: Object) -> Iterator[tuple[Place, Entries]]:
+    for place in dialect.places(obj):
+        found = _get(obj, place)
+        if isinstance(found, list):
+            yield place, found
+
+
+def _named(dialect: Dialect, entries: Entries, obj: Object) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        found = dialect.service(entry, home_of(obj)) if isinstance(entry, dict) else None
+        if found:
+            yield found
+
+
+def _key(dialect: Dialect, entry: Any, home: str) -> str | None:
+    found = dialect.service(entry, home) if isinstance(entry, dict) else None
+    return key_of(*found, home) if found else None
+
+
+def _get(obj: Any, place: Place) -> Any:
+    for step in place:
+        try:
+            obj = obj[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return obj
+
+
+def _put(obj: Any, place: Place, value: Any) -> Any:
+    """A copy with another value at a place that is there."""
+    if not place:
+        return value
+    copied = obj.copy()
+    copied[place[0]] = _put(obj[place[0]], place[1:], value)
+    return copied
+
+
+# What the engine asks
+
+
+def _shares(_objects: Objects, obj: Object, namespace: str) -> dict[str, Share]:
+    split = split_of(obj)
+    prefix = key_of(namespace, "", home_of(obj))
+    return {
+        key.removeprefix(prefix): share
+        for key, share in (split.shares.items() if split else ())
+        if key.rpartition("/")[0] == prefix.rstrip("/")
+    }
+
+
+def _writes(
+    dialect: Dialect, obj: Object, shares: Mapping[str, Share], target: Target
+) -> list[Write]:
+    """Other Deployments' shares in the same object stay."""
+    home, present = home_of(obj), split_of(obj)
+    mine = {key_of(target.namespace, service, home) for service in target.services}
+    wanted = {k: share for k, share in (present.shares.items() if present else ()) if k not in mine}
+    wanted |= {key_of(target.namespace, root, home): share for root, share in shares.items()}
+    split = Split(term=target.term, shares=wanted) if wanted else None
+    return [Annotate(dialect.kind, obj, {names.SPLIT: split.text() if split else None})]
+
+
+def _lacks(dialect: Dialect, obj: Object, shares: Mapping[str, Share]) -> str | None:
+    name = f"{dialect.kind} {home_of(obj)}/{obj['metadata']['name']}"
+    for share in shares.values():
+        asked = {
+            "carry the header route": any(route.match for route in share.headers),
+            "mirror requests": any(mirror.percentage for mirror in share.mirrors),
+            f"be previewed at {share.preview}": bool(share.preview),
+        }
+        for what, wanted in asked.items():
+            if wanted:
+                return f"{name} can't {what}: Slipway writes only weights in this kind of route"
+    return None
+
+
+def _without(dialect: Dialect, obj: Object, shares: Mapping[str, Share]) -> tuple[str, ...]:
+    if not any(share.sticky for share in shares.values()):
+        return ()
+    name = f"{dialect.kind} {home_of(obj)}/{obj['metadata']['name']}"
+    return (f"{name} does not bring users back to their version: it has weights only",)
+
+
+def _affected(
+    dialect: Dialect, users: Object, namespace: str, services: frozenset[str]
+) -> tuple[str, ...]:
+    through = frozenset(
+        place
+        for place, entries in _lists(dialect, users)
+        if roots_in(_named(dialect, entries, users), namespace) & services
+    )
+    return dialect.affected(users, through)
