@@ -1,12 +1,14 @@
 """What a fresh cluster is given before it is handed over, and how to tell that it is ready."""
 
 import http.client
+import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab import crds as crds_of
 from lab.api import Api, Object
 from lab.errors import ApiError
 from lab.network import Network
@@ -26,9 +28,9 @@ _WITHIN: Final = 60.0  # seconds; far above what any of these takes
 
 
 def install_crds(api: Api, folder: Path) -> None:
-    """Create the Gateway API's CRDs from a folder and wait until they are served."""
+    """Create the CRDs that Traefik watches, the Gateway API's from a folder; wait for them."""
     files = [folder / f"gateway.networking.k8s.io_{plural}.yaml" for plural in _NEEDED_CRDS]
-    crds = [file.read_text() for file in files]
+    crds = [*(file.read_text() for file in files), *map(json.dumps, crds_of.TRAEFIK)]
     with ThreadPoolExecutor(len(crds)) as pool:  # YAML: the server reads it faster than Python
         list(pool.map(lambda crd: api.text("POST", _CRDS, crd, "application/yaml"), crds))
 

@@ -1,4 +1,4 @@
-"""Traefik as the data plane: Ingress in the nginx dialect, and the Gateway API."""
+"""Traefik as the data plane: Ingress in the nginx dialect, the Gateway API, and its own kinds."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -73,6 +73,9 @@ def _flags(throttle: str) -> list[str]:
         "--providers.kubernetesingressnginx=true",
         "--providers.kubernetesingress=true",
         "--providers.kubernetesgateway=true",
+        "--providers.kubernetescrd=true",
+        # Without it one backend with no endpoint answers 404 for all, whatever its weight.
+        "--providers.kubernetescrd.allowemptyservices=true",
         "--metrics.prometheus=true",
         f"--providers.providersthrottleduration={throttle}",
         "--global.checknewversion=false",

@@ -110,6 +110,34 @@ class App:
             },
         }
 
+    def ingressroute(self, kind: str = "Service") -> Object:
+        """An IngressRoute of Traefik's own, to the Service or to the TraefikService."""
+        port = {"port": 80} if kind == "Service" else {}
+        return {
+            "apiVersion": "traefik.io/v1alpha1",
+            "kind": "IngressRoute",
+            "metadata": self._meta(),
+            "spec": {
+                "entryPoints": ["web"],
+                "routes": [
+                    {
+                        "kind": "Rule",
+                        "match": f"Host(`{self.host}`)",
+                        "services": [{"name": self.name, "kind": kind, **port}],
+                    }
+                ],
+            },
+        }
+
+    def traefikservice(self) -> Object:
+        """A TraefikService, which an IngressRoute may send to."""
+        return {
+            "apiVersion": "traefik.io/v1alpha1",
+            "kind": "TraefikService",
+            "metadata": self._meta(),
+            "spec": {"weighted": {"services": [{"name": self.name, "port": 80}]}},
+        }
+
     def _ingress(self, of_class: str) -> Object:
         backend = {"service": {"name": self.name, "port": {"number": 80}}}
         path = {"path": "/", "pathType": "Prefix", "backend": backend}

@@ -102,9 +102,16 @@ def policy(
 
 def open_scene(lab: Lab, app: App, kind: str, rate: float) -> Scene:
     """Apply v1 with a route of a kind, wait until it answers, and put it under load."""
-    routes = {"httproute": app.httproute, "ingress": app.ingress, "none": app.plain_ingress}
+    routes = {
+        "httproute": app.httproute,
+        "ingress": app.ingress,
+        "ingressroute": app.ingressroute,
+        "traefikservice": app.traefikservice,
+        "none": app.plain_ingress,
+    }
     route = routes[kind]()
-    lab.apply([app.deployment("v1"), app.service(), route])
+    before = [app.ingressroute("TraefikService")] if kind == "traefikservice" else []
+    lab.apply([app.deployment("v1"), app.service(), route, *before])
     lab.kubectl(f"--namespace={app.namespace}", "rollout", "status", f"deployment/{app.name}")
     lab.wait(lambda: answers(lab, app.host), 30, f"{app.host} to answer")
     made = Scene(lab, app, route, lab.probe(app.host, rate=rate))

@@ -15,6 +15,8 @@ from tests.e2e.app import App
 from tests.e2e.objects import LEFTOVERS, users_part
 
 RELEASES = "releases.slipway.dev"
+ROUTES = ("ingresses", "httproutes", "ingressroutes", "traefikservices")
+"""Kinds of routes that the lab serves."""
 FINISHED = ("Succeeded", "Aborted", "Superseded", "RolledBack")
 
 
@@ -311,7 +313,7 @@ class Scene:
 
     def assert_nothing_left(self, *, held: bool = False) -> None:
         """Nothing in the namespace is held, pinned or split, and canary objects are gone."""
-        for kind in (*(() if held else ("deployments",)), "services", "ingresses", "httproutes"):
+        for kind in (*(() if held else ("deployments",)), "services", *ROUTES):
             for obj in self.lab.list(kind, self.namespace):
                 meta = obj["metadata"]
                 notes = {*(meta.get("annotations") or {}), *(meta.get("labels") or {})}

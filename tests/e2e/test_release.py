@@ -10,7 +10,7 @@ from tests.e2e.scene import Scene
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("kind", ["httproute", "ingress"])
+@pytest.mark.parametrize("kind", ["httproute", "ingress", "ingressroute", "traefikservice"])
 def test_a_new_version_gets_traffic_in_the_steps_of_the_policy(
     scene: Callable[..., Scene], kind: str
 ) -> None:
