@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from webhook.objects.raw import Object
 from webhook.traffic.splits import read_list
-from webhook.traffic.traefik_services import GROUP, LARGEST, counts, renamed, service
+from webhook.traffic.traefik_services import GROUP, LARGEST, NAMED_AT_0, counts, renamed, service
 from webhook.traffic.weighted import Dialect, Place, router
 
 
@@ -33,6 +33,7 @@ ROUTER: Final = router(
         renamed=renamed,
         counts=counts,
         largest=LARGEST,
+        named_at_0=NAMED_AT_0,
         affected=_affected,
     )
 )

@@ -5,7 +5,7 @@ Source: Traefik v3, reference of the kind; a service without a weight counts as 
 
 from typing import Final
 
-from webhook.traffic.traefik_services import GROUP, LARGEST, counts, renamed, service
+from webhook.traffic.traefik_services import GROUP, LARGEST, NAMED_AT_0, counts, renamed, service
 from webhook.traffic.weighted import Dialect, router
 
 KIND: Final = "TraefikService"
@@ -18,5 +18,6 @@ ROUTER: Final = router(
         renamed=renamed,
         counts=counts,
         largest=LARGEST,
+        named_at_0=NAMED_AT_0,
     )
 )

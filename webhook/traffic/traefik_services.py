@@ -8,6 +8,9 @@ from webhook.traffic.weighted import weight_in
 
 GROUP: Final = "traefik.io"
 LARGEST: Final = 2**31 - 1
+NAMED_AT_0: Final = False
+"""Unless it runs with ``allowEmptyServices``, Traefik answers 404 for everything while one Service
+of a list has no endpoint, whatever its weight (seen on 3.7). So it is listed with weight only."""
 
 
 def service(entry: Object, home: str) -> tuple[str, str] | None:

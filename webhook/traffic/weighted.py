@@ -40,6 +40,9 @@ class Dialect:
     """The weight with which each entry of a list counts, whether it is written or implied."""
     largest: int
     """The greatest weight that the API takes."""
+    named_at_0: bool = True
+    """Whether the canary Service is listed at weight 0. A proxy that learns of backends one by one
+    has to know it before it gets requests; one that reads all at once need not."""
     affected: Callable[[Object, frozenset[Place]], tuple[str, ...]] = lambda _object, _places: ()
     """Hosts and paths, for people, whose requests go through these lists."""
     unprogrammed: Callable[[Object], str | None] = lambda _object: None
@@ -98,10 +101,11 @@ def router(dialect: Dialect) -> Router:
 def _project(dialect: Dialect, users: Object, split: Split | None) -> Object:
     if split is None or not split.shares:
         return annotate(users, {names.SPLIT: None, names.ORIGINAL: None})
-    scale = _scale(dialect, users, split.shares)
+    shares = {k: share for k, share in split.shares.items() if share.weight or dialect.named_at_0}
+    scale = _scale(dialect, users, shares)
     shown, implied = users, dict[str, int | None]()
     for number, (place, entries) in enumerate(_lists(dialect, users)):
-        divided = _divided(dialect, entries, split.shares, scale, home_of(users))
+        divided = _divided(dialect, entries, shares, scale, home_of(users))
         if divided is not entries:
             shown = _put(shown, place, divided)
             implied |= _implied(dialect, entries, number)

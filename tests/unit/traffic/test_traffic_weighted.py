@@ -158,7 +158,7 @@ def test_small_weights_stay_whole_numbers_that_add_up_to_a_hundred(kind: Kind) -
 def test_nothing_leaks_at_0_and_nothing_stays_at_100(kind: Kind) -> None:
     """Whatever the weights."""
     users = kind.made([kind.entry("web", 3), kind.entry("legacy", 2)])
-    assert parts(kind, project(kind, users, web=0))[0]["web-canary"] == 0
+    assert parts(kind, project(kind, users, web=0))[0].get("web-canary", 0) == 0
     assert parts(kind, project(kind, users, web=100))[0]["web"] == 0
 
 
@@ -212,6 +212,25 @@ def test_traefik_services_in_a_route_are_not_taken_for_services() -> None:
         ]
     )
     assert kind.router.services_of(users) == {("other", "web")}
+
+
+@pytest.mark.parametrize("name", ["IngressRoute", "TraefikService"])
+def test_traefik_learns_of_the_canary_service_only_with_its_first_share(name: str) -> None:
+    """Empty at weight 0 it would cost all requests of the route; it reads a change as a whole."""
+    kind = KINDS[name]
+    users = kind.made([kind.entry("web", None)])
+    seen = project(kind, users, web=0)
+    assert seen["spec"] is users["spec"]
+    assert kind.router.shares({}, seen, NAMESPACE) == {"web": Share("web-canary", 0)}
+    assert restore(kind, seen) == users
+
+
+@pytest.mark.parametrize("name", ["HTTPProxy", "VirtualService", "ApisixRoute"])
+def test_others_name_the_canary_service_before_it_gets_a_share(name: str) -> None:
+    """Envoy answers 503 for a cluster that it has not heard of yet."""
+    kind = KINDS[name]
+    seen = project(kind, kind.made([kind.entry("web", None)]), web=0)
+    assert [kind.name(entry) for entry in kind.read(seen)[0]] == ["web", "web-canary"]
 
 
 def test_a_mirror_of_an_httpproxy_takes_no_part_in_the_weights() -> None:
