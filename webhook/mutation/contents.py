@@ -95,7 +95,9 @@ def _decided(template: Object, before: Snapshots, namespace: str, world: World) 
         digest = named.get(key) or live or before.shown.get(key)
         if digest:
             show[key] = digest
-        known = live or before.knew(key)
+        stays = key in named and named[key] == before.shown.get(key)
+        # where the write leaves them alone, contents that came since then are news still
+        known = before.knew(key) if stays else live or before.knew(key)
         if known and known != digest:
             seen[key] = known
     return Snapshots(shown=show, seen=seen, term=before.term)

@@ -196,7 +196,28 @@ def test_a_write_that_names_the_snapshots_itself_keeps_them() -> None:
     stored["spec"]["template"]["spec"]["containers"][0]["image"] = "web:v2"
     server.put(stored)
     assert shows(server) == {WEB: A, KEY: C}
-    assert decided(server) == Snapshots(shown={WEB: A, KEY: C}, seen={WEB: B})
+
+
+def test_a_change_just_before_a_restart_is_not_forgotten_by_it() -> None:
+    """Apply a ConfigMap, `rollout restart`: what the restart does not show is news still."""
+    server = released()
+    server.world.contents = {WEB: B, KEY: C}
+    stored = deepcopy(server.stored)
+    stored["spec"]["template"]["metadata"]["annotations"]["restartedAt"] = "now"
+    server.put(stored, field_manager=names.KUBECTL_ROLLOUT)
+    assert decided(server) == Snapshots(shown={WEB: A, KEY: C})
+
+
+def test_a_restart_after_an_undo_does_not_bring_the_newer_contents_back() -> None:
+    """Those that the undo knew of are no news to it."""
+    server = released()
+    gone_back = Snapshots(shown={WEB: A, KEY: C}, seen={WEB: B}, term=3)
+    server.intend(config=gone_back)
+    server.world.contents = {WEB: B, KEY: C}
+    stored = deepcopy(server.stored)
+    stored["spec"]["template"]["metadata"]["annotations"]["restartedAt"] = "now"
+    server.put(stored, field_manager=names.KUBECTL_ROLLOUT)
+    assert decided(server) == gone_back
 
 
 def test_what_is_known_of_an_unguarded_template_is_noted_and_restarts_nothing() -> None:
