@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tests.simulation import (
     autoscaler,
+    config,
     doings,
     manners,
     namespace,
@@ -20,6 +21,7 @@ from tests.simulation.world import World
 ACTIONS: Mapping[str, Callable[[World, int], object]] = {
     **doings.DOINGS,
     **autoscaler.DOINGS,
+    **config.DOINGS,
     **manners.DOINGS,
     **namespace.DOINGS,
     **nodes.DOINGS,
@@ -44,3 +46,5 @@ def do(world: World, what: str, number: int) -> None:
         ACTIONS[what](world, number)
     except Refused as error:
         world.rules.broken.append(f"refused: {what}: {error}")
+    if what == "undo" and world.contents:
+        world.contents.went_back()

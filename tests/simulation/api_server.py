@@ -18,12 +18,14 @@ from tests.simulation.patches import (
     with_meta,
 )
 from webhook.cluster.kinds import (
+    CONFIGMAPS,
     DEPLOYMENTS,
     HTTPROUTES,
     INGRESSES,
     PODS,
     RELEASES,
     REPLICASETS,
+    SECRETS,
     SERVICES,
     Kind,
 )
@@ -36,7 +38,7 @@ Listener = Callable[[Kind, str, Object, Object | None], None]
 _WITH_STATUS = frozenset(
     {DEPLOYMENTS, REPLICASETS, PODS, HTTPROUTES, RELEASES, SERVICES, INGRESSES}
 )
-_OWNED = (REPLICASETS, SERVICES, INGRESSES, RELEASES)
+_OWNED = (REPLICASETS, SERVICES, INGRESSES, RELEASES, CONFIGMAPS, SECRETS)
 
 
 class Who(NamedTuple):
@@ -250,14 +252,17 @@ class ApiServer:
                 self._clock.after(20, self._collect, uid)
 
     def _collect(self, uid: str) -> None:
-        """Delete what an owner that is gone has left."""
-        mine = list(self._owned.pop(uid, ()))
+        """Delete what an owner that is gone has left, and no other has."""
+        mine = [each for each in self._owned.pop(uid, ()) if not self._has_owner(each)]
         for kind in (*_OWNED, PODS):
             for key in [key for of, key in mine if of is kind]:
                 if kind is not PODS:
                     self.remove(kind, key)
                 elif "deletionTimestamp" not in self._objects[PODS][key]["metadata"]:
                     self.end_pod(key)
+
+    def _has_owner(self, where: tuple[Kind, Key]) -> bool:
+        return any(uid in self._uids for uid in owners(self._objects[where[0]][where[1]]))
 
     def end_pod(self, key: Key, grace: int = 100) -> None:
         """A pod terminates: it is marked, and gone after its grace period."""

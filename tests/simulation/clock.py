@@ -24,15 +24,25 @@ class Clock:
         """How many things have happened."""
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._booked = 0
+        self._idle = 0
 
     def after(self, ms: int, what: Callable[..., None], *args: Any) -> None:
         """Let something happen in so many milliseconds."""
         self._booked += 1
         heappush(self._heap, (self.now + max(0, ms), self._booked, what, args))
 
+    def idly(self, ms: int, what: Callable[..., None], *args: Any) -> None:
+        """As `after`, of what comes now and then for ever: for it alone time does not go on."""
+        self._idle += 1
+        self.after(ms, self._idly, what, args)
+
+    def _idly(self, what: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self._idle -= 1
+        what(*args)
+
     def step(self) -> bool:
         """Let the next thing happen; False if nothing is left."""
-        if not self._heap:
+        if len(self._heap) == self._idle:
             return False
         when, _, what, args = heappop(self._heap)
         self.now = when

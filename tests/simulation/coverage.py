@@ -68,11 +68,15 @@ def _raises(phase: Phase, turn: Turn) -> bool:
 
 INTERRUPTIONS = frozenset(
     (
-        "autoscaled", "disable", "drain", "eviction", "eviction refused", "installed again",
+        "autoscaled", "config not guarded", "contents changed at rest",
+        "contents changed in mid-release", "contents deleted", "contents made again",
+        "contents not read", "contents put back", "disable", "drain",
+        "eviction", "eviction refused", "installed again",
         "left paused", "namespace deleted in mid-release", "node back", "node lost",
         "other rules in mid-release", "Recreate at rest", "Recreate in mid-release",
         "RollingUpdate at rest", "two releases at once", "uninstall", "uninstalled",
-        "detach again", "upgrade", "written without webhook",
+        "detach again", "snapshot deleted", "snapshot dropped", "upgrade",
+        "written without webhook",
     )
 )  # fmt: skip
 """What has to take place in ordinary scenarios, by the names in ``World.happened``."""

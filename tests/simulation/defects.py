@@ -12,9 +12,12 @@ from msgspec.structs import replace
 
 from tests.simulation import webhook as admission
 from webhook import names
+from webhook.cluster.snapshots import SnapshotKeeper
+from webhook.mutation import contents, rollout
 from webhook.mutation import mutate as mutation
 from webhook.mutation.request import Outcome, Request
 from webhook.objects.release import Phase, ReleaseStatus
+from webhook.projection.deployment import hold_of
 from webhook.projection.fields import annotate, annotations
 from webhook.release import begin, converge, waits
 from webhook.release.actions import SetPin
@@ -173,6 +176,32 @@ def _writes_at_rest() -> AbstractContextManager[Any]:
     )
 
 
+def _copies_of_the_old_version_go() -> AbstractContextManager[Any]:
+    """A snapshot goes as soon as the Deployment itself does not name it, whoever still reads it."""
+
+    async def nobody(_keeper: Any, _namespace: str) -> frozenset[Any]:
+        return frozenset()
+
+    return patch.object(SnapshotKeeper, "used_in", nobody)
+
+
+def _contents_are_not_held() -> AbstractContextManager[Any]:
+    """Other contents are shown in a template that nothing holds."""
+    real = rollout._own
+
+    def lifted(request: Request, old: Any, *rest: Any) -> Any:
+        decision = real(request, old, *rest)
+        same = hold_of(request.object) == decision.hold
+        return decision if same else replace(decision, hold=None)
+
+    return patch.object(rollout, "_own", lifted)
+
+
+def _pods_read_the_newest() -> AbstractContextManager[Any]:
+    """Templates keep their plain names: whoever restarts reads what is there now."""
+    return patch.object(contents, "shown", lambda template, _digests: template)
+
+
 DEFECTS: Mapping[str, Defect] = {
     "new pods are made before Services are pinned": _pods_before_pins,
     "weight and selector change in one write": _weight_with_selector,
@@ -187,4 +216,7 @@ DEFECTS: Mapping[str, Defect] = {
     "weight is given before pods are ready": _weight_before_pods,
     "the hold is lifted before routes return": _lift_at_once,
     "something is written at rest": _writes_at_rest,
+    "a snapshot goes while pods of its version live": _copies_of_the_old_version_go,
+    "other contents are not held": _contents_are_not_held,
+    "pods read contents that are not their version's": _pods_read_the_newest,
 }

@@ -19,6 +19,7 @@ from webhook.cluster.kinds import (
     SERVICES,
     Kind,
 )
+from webhook.projection.config import plain
 
 _AT_REST = names.FACT_KEYS
 _HELD = names.FACT_KEYS | {names.HOLD, names.ORIGINAL, names.STABLE}
@@ -28,7 +29,8 @@ def leftovers(world: World) -> str:
     """What is not as it has to be at the end, or nothing."""
     if _waits_for_pods(world):
         return ""
-    return _unended(world) or _changed(world) or _strays(world) or _pods(world)
+    wrong = _unended(world) or _changed(world) or _strays(world) or _pods(world)
+    return wrong or (world.contents.leftovers() if world.contents else "")
 
 
 def _waits_for_pods(world: World) -> bool:
@@ -58,6 +60,8 @@ def _changed(world: World) -> str:
         spec, annotations = wanted["spec"], _AT_REST if kind is DEPLOYMENTS else frozenset()
         if kind is DEPLOYMENTS and aborted(found):
             spec, annotations = {**spec, "paused": True}, _HELD
+        if world.contents:
+            annotations |= {names.CONFIG}
         is_spec = without(found["spec"], spec) if kind is SERVICES else _plain_spec(kind, found)
         if is_spec != spec:
             return f"rule 7: {kind.kind} {key[1]} has spec {is_spec}, not {spec}"
@@ -84,7 +88,7 @@ def _plain_spec(kind: Kind, obj: Object) -> Object:
         for part, values in template["metadata"].items()
         if (kept := {k: v for k, v in values.items() if not k.startswith(names.PREFIX)})
     }
-    return {**spec, "template": {**template, "metadata": meta}}
+    return {**spec, "template": {**plain(template), "metadata": meta}}
 
 
 def _strays(world: World) -> str:

@@ -17,6 +17,8 @@ def finish_something(world: World) -> bool:
     if world.replicasets.quota:
         quota_over(world)
         return True
+    if world.contents and world.contents.made_again():
+        return True
     wanted = world.users.wanted.get((DEPLOYMENTS, WEB))
     if wanted is not None and wanted["spec"]["replicas"] == 0:
         world.users.scale(2)

@@ -1,4 +1,4 @@
-"""The store of a program that follows and gives up tables by itself, on watches of the model."""
+"""Store and client of a program that runs on asyncio, on watches and calls of the model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.api_server import ApiServer
+from tests.simulation.client import Crashed, FakeClient, Trouble
 from tests.simulation.clock import Clock
 from tests.simulation.eventloop import VirtualLoop
 from tests.simulation.patches import Object
@@ -19,6 +20,40 @@ from webhook.cluster.store import Store, Table
 from webhook.cluster.table import Change
 
 _LOOK = 0.01
+
+
+class LoopClient(FakeClient):
+    """Calls sleep on asyncio; a crash stops the process where it is, and is told."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        trouble: Trouble,
+        loop: VirtualLoop,
+        crashed: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(api, trouble, self._sleep)
+        self._loop, self._crashed = loop, crashed
+
+    async def _sleep(self, ms: int) -> None:
+        if self._loop.dead:
+            raise Crashed
+        future = self._loop.create_future()
+        self._loop.call_later(ms / 1000, _wake, future)
+        await future
+
+    async def _write(self, *args: Any) -> Any:
+        try:
+            return await super()._write(*args)
+        except Crashed:
+            self._loop.dead = True
+            self._crashed()
+            raise
+
+
+def _wake(future: Any) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class FollowingStore(Store):
@@ -80,6 +115,11 @@ class FollowingStore(Store):
         for (each, _), watch in self._watches.items():
             if kind in (None, each):
                 watch.cut(ms)
+
+    def freeze(self) -> None:
+        """All watches hang."""
+        for watch in self._watches.values():
+            watch.freeze()
 
     def stop(self) -> None:
         for watch in self._watches.values():

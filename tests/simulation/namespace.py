@@ -6,6 +6,7 @@ from tests.simulation import shop
 from tests.simulation.doings import running
 from tests.simulation.patches import with_meta
 from tests.simulation.world import World
+from webhook.cluster.contents import KINDS
 from webhook.cluster.kinds import (
     DEPLOYMENTS,
     ENDPOINTSLICES,
@@ -21,7 +22,7 @@ from webhook.cluster.kinds import (
     Kind,
 )
 
-_CONTENTS = (
+_KINDS = (
     DEPLOYMENTS, REPLICASETS, PODS, SERVICES, ENDPOINTSLICES, HTTPROUTES, INGRESSES, RELEASES,
     GATEWAYS, EVENTS,
 )  # fmt: skip
@@ -38,9 +39,13 @@ def _delete(world: World, _number: int) -> None:
     world.api.terminating = True
     world.excuses.end_all()
     world.users.wanted.clear()
-    for kind in _CONTENTS:  # the namespace controller deletes each kind's collection in its turn
+    for kind in _kinds(world):  # each kind's collection is deleted in its turn
         world.clock.after(world.dice.randrange(20, 3000), _empty, world, kind)
     world.clock.after(4000, _gone, world)
+
+
+def _kinds(world: World) -> tuple[Kind, ...]:
+    return (*_KINDS, *KINDS.values()) if world.contents else _KINDS
 
 
 def _empty(world: World, kind: Kind) -> None:
@@ -54,7 +59,7 @@ def _empty(world: World, kind: Kind) -> None:
 
 def _gone(world: World) -> None:
     """It looks again until nothing is left."""
-    left = [kind for kind in _CONTENTS if world.api.all(kind)]
+    left = [kind for kind in _kinds(world) if world.api.all(kind)]
     for kind in left:
         _empty(world, kind)
     if left:

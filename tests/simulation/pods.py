@@ -27,6 +27,10 @@ class Kubelets(Nodes):
         self._broken, self._ends = broken, ends
         self._ready_since: dict[str, int] = {}
         self._gone: set[str] = set()
+        self.lacks: Callable[[Object], bool] | None = None
+        """Whether something is not there that the pod needs to start: it is waited for."""
+        self.waiting: dict[str, None] = {}
+        """Uids of pods that wait."""
 
     def started(self, pod: Object) -> None:
         stamp = self._clock.stamp()
@@ -64,8 +68,17 @@ class Kubelets(Nodes):
             return
         if uid in self._gone:
             return
+        if self.lacks and self.lacks(pod):
+            self.waiting[uid] = None
+            return
         self._ready_since[uid] = self._clock.now
         self._set(pod, "True", self._clock.stamp())
+
+    def look_again(self) -> None:
+        """Something was made that pods may wait for."""
+        for uid in self.waiting:
+            self._clock.after(self._dice.choice((100, 1000)), self._ready, uid)
+        self.waiting.clear()
 
     def _set(self, pod: Object, ready: str, since: str, **status: str) -> None:
         condition = {"type": "Ready", "status": ready, "lastTransitionTime": since}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from tests.simulation.api_server import ApiServer
 from tests.simulation.client import Crashed, FakeClient, Trouble
@@ -35,6 +35,22 @@ _NOW_AND_THEN = 80
 """How many events pass between two decisions that are made twice, about."""
 
 
+class Beside(Protocol):
+    """What runs in the same process, beside the engine."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def heard(self, kind: Kind, type_: str, obj: Object) -> None: ...
+
+    def told(self, change: Change) -> None: ...
+
+    def cut(self, kind: Kind | None, ms: int) -> None: ...
+
+    def freeze(self, kinds: frozenset[str]) -> None: ...
+
+
 class Process:
     """One process in one term. ``ended`` is told when it crashes; ``broke`` of its own bugs."""
 
@@ -50,6 +66,7 @@ class Process:
         ended: Callable[[Process], None],
         broke: Callable[[BaseException], None],
         decided: Callable[[Observed, Plan], None],
+        beside: Callable[[Process, Store], Beside] | None = None,
     ) -> None:
         self._clock, self._dice, self._term = clock, dice, term
         self._ended, self._broke, self._decided = ended, broke, decided
@@ -77,6 +94,7 @@ class Process:
         self._started = False
         self._slowness = dice.choice((4, 20, 60))
         """Milliseconds until a change is looked at, at most."""
+        self._beside = beside(self, self._store) if beside else None
 
     # Life
 
@@ -91,6 +109,8 @@ class Process:
         for task in self._busy.values():
             task.kill()
         self._busy.clear()
+        if self._beside:
+            self._beside.stop()
         for watch in self._watches.values():
             watch.close()
 
@@ -98,17 +118,29 @@ class Process:
         watch = self._watches.get(kind)
         if watch is not None and not self.dead:
             watch.heard(type_, obj)
+        if self._beside and not self.dead:
+            self._beside.heard(kind, type_, obj)
+
+    def crash(self) -> None:
+        """Gone at once, and somebody has to begin anew."""
+        if not self.dead:
+            self.stop()
+            self._ended(self)
 
     def cut(self, kind: Kind | None, ms: int) -> None:
         for each, watch in self._watches.items():
             if kind in (None, each):
                 watch.cut(ms)
+        if self._beside:
+            self._beside.cut(kind, ms)
 
     def freeze(self, kinds: frozenset[str]) -> None:
         """Watches of these kinds hang, and it goes on as if it led."""
         for kind, watch in self._watches.items():
             if kind.kind in kinds:
                 watch.freeze()
+        if self._beside:
+            self._beside.freeze(kinds)
 
     @property
     def resting(self) -> bool:
@@ -120,6 +152,8 @@ class Process:
         while not all(self._watches[kind].synced for kind in (*FOLLOWED, *CLUSTER_WIDE)):
             await Later(10)
         self._started = True
+        if self._beside:
+            self._beside.start()
         keys = set(in_flight(self._store))
         try:
             found = await stranded(self._client, self._store)
@@ -136,6 +170,8 @@ class Process:
     def _changed(self, change: Change) -> None:
         if change.type == "RELISTED" or not self._started:
             return
+        if self._beside:
+            self._beside.told(change)
         meta = change.object["metadata"]
         key = (meta.get("namespace") or "", meta["name"])
         if change.kind == DEPLOYMENTS:
@@ -188,8 +224,7 @@ class Process:
         if self.dead:
             return
         if isinstance(error, Crashed):
-            self.stop()
-            self._ended(self)
+            self.crash()
             return
         if error is None:
             self._failures.pop(key, None)

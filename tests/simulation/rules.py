@@ -208,7 +208,7 @@ class Rules:
     def _serves(self, deployment: Object) -> bool:
         """Whether a released ReplicaSet of the Deployment is there to be protected."""
         uid = deployment["metadata"]["uid"]
-        return any(
+        return not self.excuses.all_gone and any(
             uid in owners(rs)
             and rs["metadata"]["labels"][HASH] in self._free_hashes
             and rollout.size(rs)

@@ -6,7 +6,7 @@ Everything that a reducer may take away is in the scenario; the rest is the nois
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.simulation.policies import random_policy
@@ -34,6 +34,14 @@ SELDOM = (
     "strategy recreate", "strategy recreate", "strategy rolling", "pace", "pace",
     "delete namespace",
 )  # fmt: skip
+
+CONTENTS = (
+    "change config", "change config", "change config", "change config and apply",
+    "change config and restart", "put config back", "delete config", "recreate config",
+    "set image", "guard no config", "delete snapshot",
+)  # fmt: skip
+"""Where the Deployment uses a ConfigMap and a Secret; see `contents.py`."""
+_GUARDED = 0.09
 
 OPEN: frozenset[str] = frozenset()
 """Actions that the engine does not get over yet: drawn, and left out. See docs/simulation.md."""
@@ -87,16 +95,18 @@ class Scenario:
     """Whether the Gateway is known to be able to do all that a step can ask for."""
     everything: bool = True
     """Strategies beyond ``setWeight`` and ``pause`` as well."""
+    config: bool = False
+    """Whether the Deployment uses a ConfigMap and a Secret, and the policy guards them."""
 
 
-def scenario(seed: int, *, everything: bool = True) -> Scenario:
-    """The scenario of a seed."""
+def scenario(seed: int, *, everything: bool = True, config: bool | None = None) -> Scenario:
+    """The scenario of a seed; with or without config if that is said."""
     dice = random.Random(seed)  # noqa: S311 dice for tests
     settle = dice.choice((0, 200, 1000, 5000))
     drain = dice.choice((0, 500, 3000, 10_000))
     shape = dice.choice(tuple(SHAPES))
     policy = random_policy(dice, settle, drain, everything=everything)
-    return Scenario(
+    story = Scenario(
         seed=seed,
         shape=shape,
         replicas=dice.choice((1, 2, 3, 4, 6)),
@@ -112,6 +122,24 @@ def scenario(seed: int, *, everything: bool = True) -> Scenario:
         everything=everything,
         budget=dice.choice((None, 1, 2, "50%", "100%")),
     )
+    drawn = dice.random() < _GUARDED  # the last draw: without, a seed is what it was before
+    wanted = drawn if config is None else config
+    return _guarding(story, dice) if wanted else story
+
+
+def _guarding(story: Scenario, dice: random.Random) -> Scenario:
+    """The same story where config is a version too."""
+    actions = list(story.actions)
+    if dice.random() < 0.3:
+        actions[0] = Action("change config", number=dice.randrange(8))
+    for _ in range(dice.choice((1, 2, 2, 3, 4))):
+        what, number = dice.choice(CONTENTS), dice.randrange(8)
+        stage = dice.choice(STAGES) if dice.random() < 0.4 else ""
+        wait = dice.choice((0, 20, 400, 1500, 8000, 30_000))
+        place = dice.randrange(1, len(actions) + 1)
+        actions.insert(place, Action(what, wait=wait, stage=stage, number=number))
+    policy = {**story.policy, "config": {"guard": True}}
+    return replace(story, config=True, policy=policy, actions=tuple(actions))
 
 
 def _spec(dice: random.Random) -> dict[str, Any]:

@@ -10,6 +10,9 @@ NAMESPACE = "shop"
 SIDE = "side"
 """A second Deployment, in the shape ``pair``; its Services have names that begin so."""
 
+CONFIG, KEYS = "web-config", "web-keys"
+"""A ConfigMap and a Secret, where the Deployment uses them."""
+
 SHAPES = {
     "route": (("web",), (("HTTPRoute", "web", ("web",)),)),
     "service": (("web",), ()),
@@ -58,6 +61,27 @@ def deployment(replicas: int, version: str = "v1", name: str = "web", **spec: An
 
 def containers(version: str) -> list[Object]:
     return [{"name": "web", "image": f"web:{version}"}]
+
+
+def pod_spec(version: str, *, config: bool) -> Object:
+    """The pods' spec, with or without a ConfigMap for the environment and a Secret as files."""
+    if not config:
+        return {"containers": containers(version)}
+    (web,) = containers(version)
+    return {
+        "containers": [{**web, "envFrom": [{"configMapRef": {"name": CONFIG}}]}],
+        "volumes": [{"name": "keys", "secret": {"secretName": KEYS}}],
+    }
+
+
+def contents(kind: str, name: str, value: str) -> Object:
+    """A ConfigMap or Secret with one value in it."""
+    return {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": {"value": value},
+    }
 
 
 def service(name: str) -> Object:

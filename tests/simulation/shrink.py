@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from tests.simulation.run import run
 from tests.simulation.scenario import Scenario
@@ -44,8 +45,8 @@ def _smaller(scenario: Scenario) -> Iterable[Scenario]:
         yield replace(scenario, budget=None)
     if scenario.replicas > 1:
         yield replace(scenario, replicas=scenario.replicas - 1)
-    if scenario.admission_policy:
-        yield replace(scenario, admission_policy=False)
+    for what in filter(partial(getattr, scenario), ("admission_policy", "config")):
+        yield replace(scenario, **{what: False})
     yield from _smaller_policies(scenario)
     for i, action in enumerate(scenario.actions):
         if action.wait and not action.stage:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.simulation.client import Crashed, FakeClient
+from tests.simulation.client import Crashed
 from tests.simulation.eventloop import VirtualLoop, has_crashed
-from tests.simulation.followed import FollowingStore
+from tests.simulation.followed import FollowingStore, LoopClient
 from tests.simulation.patches import Object, with_spec
 from tests.simulation.reading import aborted, hold_text
 from tests.simulation.users import ALICE
@@ -37,33 +37,6 @@ _FORGOTTEN = 2500
 """Milliseconds for an API server to learn that a webhook is not called any more, at most."""
 
 
-class _Client(FakeClient):
-    """Calls sleep on asyncio; a crash stops the process where it is."""
-
-    def __init__(self, world: World, loop: VirtualLoop) -> None:
-        super().__init__(world.api, world, self._sleep)
-        self._loop = loop
-
-    async def _sleep(self, ms: int) -> None:
-        if self._loop.dead:
-            raise Crashed
-        future = self._loop.create_future()
-        self._loop.call_later(ms / 1000, _wake, future)
-        await future
-
-    async def _write(self, *args: Any) -> Any:
-        try:
-            return await super()._write(*args)
-        except Crashed:
-            self._loop.dead = True
-            raise
-
-
-def _wake(future: Any) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
 class Detacher:
     """The process of one attempt; ``World.processes`` has it among the others."""
 
@@ -71,7 +44,7 @@ class Detacher:
         self._world = world
         self.loop = VirtualLoop(world.clock)
         self.leading, self.dead = True, False
-        client: Any = _Client(world, self.loop)
+        client: Any = LoopClient(world.api, world, self.loop)
         self._store = FollowingStore(
             client, self.loop, world.clock, world.api, world.dice, world.lateness
         )

@@ -22,6 +22,7 @@ from webhook.cluster.kinds import (
     SERVICES,
     Kind,
 )
+from webhook.projection.config import plain
 
 ALICE = Who("alice", "kubectl-client-side-apply")
 ROLLOUT = Who("alice", names.KUBECTL_ROLLOUT)
@@ -37,6 +38,8 @@ class Users:
         self._api = api
         self.wanted: dict[tuple[Kind, Key], Object] = {}
         """What each user's object would be without Slipway."""
+        self.config = False
+        """Whether the Deployment uses a ConfigMap and a Secret."""
 
     # Whole objects
 
@@ -109,23 +112,33 @@ class Users:
         found = self.deployment
         if found is None or version == self.version:
             return False
-        return bool(found["spec"]["template"]["spec"]["containers"] == shop.containers(version))
+        asked = shop.pod_spec(version, config=self.config)["containers"]
+        return bool(plain(found["spec"]["template"])["spec"]["containers"] == asked)
 
     def apply(self, version: str, **spec: Any) -> None:
         """``kubectl set image`` or apply: the template, and maybe more in the same write."""
         if self.looks_like(version):
             return
-        template = {"spec": {"containers": shop.containers(version)}}
+        template = {"spec": shop.pod_spec(version, config=self.config)}
         self.patch(DEPLOYMENTS, WEB, {"spec": {"template": template, **spec}})
 
     def replace_with(self, version: str) -> None:
         """``kubectl replace`` with a new image: a full-object PUT of the manifest."""
         if (DEPLOYMENTS, WEB) not in self.wanted or self.looks_like(version):
             return
-        template = {"spec": {"containers": shop.containers(version)}}
+        template = {"spec": shop.pod_spec(version, config=self.config)}
         new = merged(self.wanted[DEPLOYMENTS, WEB], {"spec": {"template": template}})
         self._api.put(DEPLOYMENTS, new, ALICE)
         self.wanted[DEPLOYMENTS, WEB] = new
+
+    def set_image(self, version: str) -> None:
+        """``kubectl set image``: the rest of the template is as it is shown."""
+        path, image = "/spec/template/spec/containers/0/image", f"web:{version}"
+        change = {"op": "replace", "path": path, "value": image}
+        self._api.patch(DEPLOYMENTS, WEB, [change], ALICE, _json())
+        template = {"spec": shop.pod_spec(version, config=self.config)}
+        wanted = merged(self.wanted[DEPLOYMENTS, WEB], {"spec": {"template": template}})
+        self.wanted[DEPLOYMENTS, WEB] = wanted
 
     def scale(self, replicas: int) -> None:
         """``kubectl scale`` or an autoscaler: a write of the scale subresource."""
@@ -156,18 +169,18 @@ class Users:
         if found is None or found["spec"].get("paused") is True:
             return
         uid = found["metadata"]["uid"]
-        mine = [
+        revisions = [
             rs
             for rs in self._api.all(REPLICASETS)
             if rs["metadata"]["ownerReferences"][0]["uid"] == uid
         ]
-        mine.sort(key=lambda rs: int(rollout.note(rs, rollout.REVISION) or 0))
-        if len(mine) < 2:
+        revisions.sort(key=lambda rs: int(rollout.note(rs, rollout.REVISION) or 0))
+        if len(revisions) < 2:
             return
-        template = _without(mine[-2]["spec"]["template"], lambda key: key == HASH)
+        template = _without(revisions[-2]["spec"]["template"], lambda key: key == HASH)
         self._api.patch(DEPLOYMENTS, WEB, [_replace(template)], ROLLOUT, _json())
-        plain = _without(template, lambda key: key.startswith(names.PREFIX))
-        self.wanted[DEPLOYMENTS, WEB] = with_spec(self.wanted[DEPLOYMENTS, WEB], template=plain)
+        mine = plain(_without(template, lambda key: key.startswith(names.PREFIX)))
+        self.wanted[DEPLOYMENTS, WEB] = with_spec(self.wanted[DEPLOYMENTS, WEB], template=mine)
 
     # Services and routes
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping
 
 from tests.simulation.api_server import ApiServer, Refused, Who
 from tests.simulation.clock import Clock
 from tests.simulation.patches import Object, with_meta, with_spec
 from tests.simulation.watches import Watch
 from webhook import names
+from webhook.cluster.contents import Informed
 from webhook.cluster.kinds import DEPLOYMENTS, RELEASES, Kind
 from webhook.cluster.policies import FOLLOWED
 from webhook.cluster.store import Store
 from webhook.cluster.table import Change
 from webhook.cluster.world import StoreWorld
+from webhook.mutation.contents import contents_needed
 from webhook.mutation.mutate import mutate
 from webhook.mutation.request import Request
+from webhook.mutation.world import World
+from webhook.projection.config import Ref
+
+Look = Callable[[tuple[Ref, ...]], Mapping[Ref, str]]
 
 IDENTITY = "system:serviceaccount:slipway-system:slipway"
 
@@ -23,12 +30,21 @@ IDENTITY = "system:serviceaccount:slipway-system:slipway"
 class Webhook:
     """Answers every write; while it is down, writes pass without it."""
 
-    def __init__(self, clock: Clock, dice: random.Random, *, admission_policy: bool) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        dice: random.Random,
+        *,
+        admission_policy: bool,
+        look: Look | None = None,
+    ) -> None:
         self._clock, self._dice = clock, dice
         self.admission_policy = admission_policy
         self._watches: dict[Kind, Watch] = {}
         self._store = Store(None)  # type: ignore[arg-type] nothing is followed through it
-        self._world = StoreWorld(self._store, IDENTITY)
+        self._look = look
+        """Looks contents up, where Slipway may read them."""
+        self._world = StoreWorld(self._store, IDENTITY, guards_config=look is not None)
         self.down = False
         self.reviews = 0
 
@@ -68,10 +84,15 @@ class Webhook:
             username=who.user,
             field_manager=who.manager,
         )
-        outcome = mutate(request, self._world, self._clock.time())
+        outcome = mutate(request, self._informed(request), self._clock.time())
         if outcome.denied:
             raise Refused(403, "Forbidden", outcome.denied)
         return outcome.object
+
+    def _informed(self, request: Request) -> World:
+        """As `webhook.compose` does it."""
+        needed = contents_needed(request, self._world) if self._look else ()
+        return Informed(self._world, self._look(needed)) if self._look and needed else self._world
 
     def _changed(self, kind: Kind, type_: str, obj: Object, _old: Object | None) -> None:
         watch = self._watches.get(kind)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.simulation import shop
 from tests.simulation.api_server import ApiServer
 from tests.simulation.clock import Clock
+from tests.simulation.config_process import ConfigProcess
+from tests.simulation.contents import Contents
 from tests.simulation.dataplane import DataPlane
 from tests.simulation.deployments import (
     DeploymentController,
@@ -40,6 +42,8 @@ from webhook.cluster.kinds import (
     SERVICES,
     Kind,
 )
+from webhook.cluster.store import Store
+from webhook.projection.config import Ref
 from webhook.release.actions import Plan
 from webhook.release.observed import Observed
 
@@ -81,9 +85,16 @@ class World:
 
     def _build(self) -> None:
         clock, dice, scenario = self.clock, self.dice, self.scenario
-        self.webhook = Webhook(clock, dice, admission_policy=scenario.admission_policy)
+        self.contents: Contents | None = None
+        self.webhook = Webhook(
+            clock,
+            dice,
+            admission_policy=scenario.admission_policy,
+            look=self._look if scenario.config else None,
+        )
         self.api = api = ApiServer(clock, self.webhook.admit)
         self.users = Users(api)
+        self.users.config = scenario.config
         self.excuses = Excuses(clock)
         if self._tracing:
             api.subscribe(self._trace_write)
@@ -99,7 +110,12 @@ class World:
         self.plane = DataPlane(clock, api, dice, lag, self.rules.moved)
         for rules in filter(None, (self.rules, beside)):
             rules.plane = self.plane
+        if scenario.config:
+            self.contents = Contents(self)
         api.subscribe(self._changed)
+
+    def _look(self, refs: tuple[Ref, ...]) -> Mapping[Ref, str]:
+        return self.contents.look(refs) if self.contents else {}
 
     def _furnish(self) -> None:
         """The user's objects, at rest in their first version."""
@@ -121,12 +137,16 @@ class World:
             self.excuses.shared.add("all")
         if scenario.shape == "shared":
             self.api.create(PODS, shop.stranger(), ALICE)
+        if self.contents:
+            self.contents.furnish()
+            self.lead()  # only it makes the snapshots that the first pods wait for
         self.clock.after(300, self._deploy)
         while self.clock.step():
             pass
 
     def _deploy(self) -> None:
         first = shop.deployment(self.scenario.replicas, **self.scenario.spec)
+        first["spec"]["template"]["spec"] = shop.pod_spec("v1", config=self.scenario.config)
         self.users.create(DEPLOYMENTS, first)
         if self.scenario.shape == "pair":
             self.users.create(DEPLOYMENTS, shop.deployment(2, name=shop.SIDE))
@@ -144,14 +164,18 @@ class World:
             self.term,
             slow=self.lateness,
             ended=self._crashed,
-            broke=self._broke,
+            broke=self.broke,
             decided=self._decided,
+            beside=self._beside if self.contents and self.installed else None,
         )
         self.processes.append(process)
         self._current = process
         self.note(f"process {self.term} leads")
         process.start()
         return process
+
+    def _beside(self, process: Process, store: Store) -> ConfigProcess:
+        return ConfigProcess(self, process, store, self.term)
 
     @property
     def leader(self) -> Process | None:
@@ -183,7 +207,8 @@ class World:
         if self.installed and self.leader is None:
             self.lead()
 
-    def _broke(self, error: BaseException) -> None:
+    def broke(self, error: BaseException) -> None:
+        """A program has a bug, or the model has."""
         self.rules.broken.append(f"exception: {type(error).__name__}: {error}")
         self.error = error
 
