@@ -94,9 +94,9 @@ class Contents:
                 return
 
     def went_back(self) -> None:
-        """After an undo the older contents may stay."""
+        """After an undo the older contents may stay; new pods may hide that they are wanted."""
         for ref in USED:
-            self._fine[ref] |= self.shown(ref)
+            self._fine[ref] |= {*self.shown(ref), self.decided(ref)}
 
     def made_again(self) -> bool:
         """What pods wait for and somebody has deleted is made again."""
@@ -256,7 +256,7 @@ class Contents:
     def _old(self) -> str:
         """What is shown is the newest, or what somebody went back to."""
         found = self._world.users.deployment
-        if found is None or self.loose:
+        if found is None or self.loose or not self._world.installed:
             return ""
         for ref in USED:
             shown, decided = self.shown(ref), self.decided(ref)
