@@ -122,7 +122,9 @@ def _hold(seen: Observed, release: Release, status: ReleaseStatus) -> Iterator[A
     held = seen.deployment.hold
     if not status.hold:
         ours = {None: release.spec.revision, Phase.ROLLED_BACK: release.spec.stable.revision}
-        given_back = seen.deployment.revision == ours.get(status.outcome) or not seen.stable
+        # Released, a version serves: what holds a later template is for that one's release to lift.
+        nobody = not seen.stable and status.outcome is not None
+        given_back = seen.deployment.revision == ours.get(status.outcome) or nobody
         if given_back and (held is not None or not seen.deployment.projected):
             yield LiftHold()
         return

@@ -231,6 +231,16 @@ def test_a_version_applied_before_the_controller_saw_the_lifted_hold_ends_no_ser
     story.to_the_end().assert_only("v3")
 
 
+def test_the_hold_of_a_later_version_outlives_the_replicaset_of_the_one_before() -> None:
+    """Old pods have ended and their history is gone; what was released serves all the same."""
+    story = ReleaseBuilder().routed().start().until_stage("lift")
+    story.pass_time()
+    story.cluster.apply("v3")
+    seen = replace(story.cluster.observed(), stable=None)
+    assert seen.deployment.hold is not None
+    assert act.LiftHold() not in plan(seen, story.cluster.now).actions
+
+
 def test_the_rollback_target_stays_the_last_fully_released_version() -> None:
     """v2 was never released, so v3 goes back to v1."""
     story = routed().broken("v3").start().until_stage("pause")
