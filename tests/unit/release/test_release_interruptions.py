@@ -393,6 +393,14 @@ def test_a_deployment_deleted_in_mid_release_leaves_nothing_pinned_or_split() ->
     assert retire(seen).actions == (act.SetSplit(ROUTE, {}), act.SetPin("web", None))
 
 
+def test_a_service_that_is_only_fenced_is_given_back_when_its_deployment_is_deleted() -> None:
+    """It names no ReplicaSet, and would find none of the next Deployment's pods."""
+    seen = ReleaseBuilder().service().start().cluster.observed()
+    (root,) = seen.roots
+    fenced = replace(seen, roots=(replace(root, pin=None, fenced=True),))
+    assert retire(fenced).actions == (act.SetPin("web", None),)
+
+
 SEEDS = range(12)
 
 
