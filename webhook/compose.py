@@ -142,7 +142,9 @@ async def run_detach(config: DetachConfig) -> None:
 
         done = False
 
-        async def work(reconciler: Reconciler, actuator: Actuator) -> None:
+        async def work(
+            reconciler: Reconciler, actuator: Actuator, contents: ConfigReconciler | None
+        ) -> None:
             nonlocal done
             await detach(
                 client,
@@ -151,6 +153,7 @@ async def run_detach(config: DetachConfig) -> None:
                 actuator,
                 configuration=config.webhook_configuration,
                 admission_policy=config.admission_policy,
+                config=contents,
             )
             done = True
 
@@ -166,8 +169,13 @@ async def run_detach(config: DetachConfig) -> None:
 
 
 async def _lead(client: Client, store: Store, common: Common, lease: str) -> None:
-    async def work(reconciler: Reconciler, _actuator: Actuator) -> None:
-        await reconciler.run()
+    async def work(
+        reconciler: Reconciler, _actuator: Actuator, contents: ConfigReconciler | None
+    ) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(reconciler.run())
+            if contents is not None:
+                group.create_task(contents.run())
 
     await _campaign(client, store, common, lease, work)
 
@@ -177,7 +185,7 @@ async def _campaign(
     store: Store,
     common: Common,
     lease: str,
-    work: Callable[[Reconciler, Actuator], Coroutine[Any, Any, None]],
+    work: Callable[[Reconciler, Actuator, ConfigReconciler | None], Coroutine[Any, Any, None]],
     *,
     detaching: bool = False,
 ) -> None:
@@ -189,12 +197,12 @@ async def _campaign(
         log.info("leading", term=term)
         actuator = Actuator(client, store, term=term, instance=instance, leads=elector)
         reconciler = Reconciler(client, store, Policies(store), actuator, detaching=detaching)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(work(reconciler, actuator))
-            if common.config_guard and not detaching:
-                world = _world(store, common, common.own_identity())
-                keeper = SnapshotKeeper(client, store, world, term=term, leads=elector)
-                group.create_task(ConfigReconciler(client, store, Policies(store), keeper).run())
+        contents = None
+        if common.config_guard:
+            world = _world(store, common, common.own_identity())
+            keeper = SnapshotKeeper(client, store, world, term=term, leads=elector)
+            contents = ConfigReconciler(client, store, Policies(store), keeper)
+        await work(reconciler, actuator, contents)
 
     await elector.run(lead, floor=partial(highest_term, store))
 

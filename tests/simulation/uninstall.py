@@ -10,6 +10,7 @@ from tests.simulation.followed import FollowingStore, LoopClient
 from tests.simulation.patches import Object, with_spec
 from tests.simulation.reading import aborted, hold_text
 from tests.simulation.users import ALICE
+from tests.simulation.webhook import IDENTITY
 from tests.simulation.world import World
 from webhook.cluster import errors
 from webhook.cluster.apply import Actuator, LeadershipLost
@@ -23,6 +24,9 @@ from webhook.cluster.kinds import (
 )
 from webhook.cluster.policies import FOLLOWED, Policies
 from webhook.cluster.snapshot import CLUSTER_WIDE
+from webhook.cluster.snapshots import SnapshotKeeper
+from webhook.cluster.world import StoreWorld
+from webhook.reconciler.config import ConfigReconciler
 from webhook.reconciler.detach import detach
 from webhook.reconciler.loop import Reconciler, follow_cluster
 
@@ -41,7 +45,7 @@ class Detacher:
     """The process of one attempt; ``World.processes`` has it among the others."""
 
     def __init__(self, world: World, term: int) -> None:
-        self._world = world
+        self._world, self._term = world, term
         self.loop = VirtualLoop(world.clock)
         self.leading, self.dead = True, False
         client: Any = LoopClient(world.api, world, self.loop)
@@ -74,7 +78,14 @@ class Detacher:
             self._actuator,
             configuration=_NAME,
             admission_policy=_NAME,
+            config=self._config() if self._world.contents else None,
         )
+
+    def _config(self) -> ConfigReconciler:
+        admission = StoreWorld(self._store, IDENTITY, guards_config=True)
+        keeper = SnapshotKeeper(self._client, self._store, admission, term=self._term, leads=self)
+        now = self._world.clock.time
+        return ConfigReconciler(self._client, self._store, Policies(self._store), keeper, now=now)
 
     def _watch_for_a_crash(self) -> None:
         """A crash is known at once to nobody: the Job looks at its pod now and then."""

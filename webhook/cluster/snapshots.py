@@ -23,7 +23,14 @@ from webhook.cluster.world import StoreWorld
 from webhook.mutation.mutate import mutate
 from webhook.mutation.request import Request
 from webhook.objects.intent import Snapshots
-from webhook.projection.config import Ref, digest_of, digests_in, live_digest, source_of
+from webhook.projection.config import (
+    Ref,
+    digest_of,
+    digests_in,
+    live_digest,
+    snapshots_of,
+    source_of,
+)
 from webhook.projection.config import snapshot_name as name_of
 from webhook.projection.deployment import users_deployment
 from webhook.projection.diff import diff
@@ -143,6 +150,7 @@ class SnapshotKeeper:
 
     async def _show(self, deployment: Object, decided: Snapshots) -> None:
         """Write the intent, and see to it that the template shows it, held if it has to be."""
+        await self._confirm(deployment, decided)
         meta = deployment["metadata"]
         version, note = meta["resourceVersion"], {names.CONFIG: decided.text()}
         patch = {"metadata": {"resourceVersion": version, "annotations": note}}
@@ -151,6 +159,18 @@ class SnapshotKeeper:
         if digests_in(template) != decided.shown:
             made = await self._repair(deployment, made)
         self._store.table(DEPLOYMENTS).upsert(made)
+
+    async def _confirm(self, deployment: Object, decided: Snapshots) -> None:
+        """A watch may be late: what is news to it may be what was there before."""
+        namespace = deployment["metadata"]["namespace"]
+        before = (snapshots_of(deployment) or Snapshots()).shown
+        for key, digest in decided.shown.items():
+            if before.get(key) in (None, digest):
+                continue
+            kind, _, name = key.partition("/")
+            original = await self._client.get(KINDS[kind], name, namespace)
+            if live_digest(original) != digest:
+                raise ContentsMoved(f"{key} in {namespace} is not what it was: {digest}")
 
     async def _repair(self, before: Object, made: Object) -> Object:
         """The webhook was not there: write what it should have, in one write."""

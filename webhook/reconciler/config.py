@@ -98,6 +98,30 @@ class ConfigReconciler:
             for namespace in list(self._spaces):
                 await self._leave(namespace)
 
+    async def complete(self) -> None:
+        """Make every snapshot that a Deployment names, once; raises ``errors.ApiError``.
+
+        Before a hold is lifted for good: pods that name a snapshot do not start without it.
+        """
+        try:
+            for deployment in self._store.table(DEPLOYMENTS).all():
+                if snapshots_of(deployment) is not None:
+                    await self._complete(deployment)
+        finally:
+            for namespace in list(self._spaces):
+                await self._leave(namespace)
+
+    async def _complete(self, deployment: Object) -> None:
+        meta = deployment["metadata"]
+        await self._enter(meta["namespace"])
+        known = known_in(self._store, meta["namespace"])
+        for action in plan_contents(deployment, known, guarded=False, gathered=False):
+            try:
+                await self._keeper.perform(deployment, action)
+            except ContentsMoved as error:
+                where = {"namespace": meta["namespace"], "deployment": meta["name"]}
+                log.warning("snapshot_lost", error=str(error), **where)
+
     async def _with_copies(self) -> set[str]:
         """Namespaces in which snapshots are left, whoever needed them."""
         found: set[str] = set()

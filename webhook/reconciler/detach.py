@@ -28,6 +28,7 @@ from webhook.objects.raw import Object
 from webhook.projection.deployment import hold_of
 from webhook.projection.fields import annotations, labels
 from webhook.reconciler.active import key_of_release, unfinished
+from webhook.reconciler.config import ConfigReconciler
 from webhook.reconciler.loop import Reconciler
 
 log = structlog.get_logger(__name__)
@@ -57,8 +58,17 @@ async def detach(
     *,
     configuration: str,
     admission_policy: str,
+    config: ConfigReconciler | None = None,
 ) -> None:
-    """Take everything back; runs until nothing is left, or until it is cancelled."""
+    """Take everything back; runs until nothing is left, or until it is cancelled.
+
+    With ``config``, where it is a part of versions, pods find the contents that theirs names.
+    """
+    patiently = AsyncRetrying(
+        retry=retry_if_exception_type(_PASSING), wait=wait_fixed(1), reraise=True
+    )
+    if config is not None:
+        await patiently(config.complete)
     working = asyncio.create_task(reconciler.run())
 
     async def finish() -> None:
@@ -70,9 +80,6 @@ async def detach(
             log.info("waiting", left=left)
             await asyncio.sleep(1)
 
-    patiently = AsyncRetrying(
-        retry=retry_if_exception_type(_PASSING), wait=wait_fixed(1), reraise=True
-    )
     finishing: asyncio.Task[None] = asyncio.create_task(patiently(finish))
     try:
         await asyncio.wait({working, finishing}, return_when=asyncio.FIRST_COMPLETED)

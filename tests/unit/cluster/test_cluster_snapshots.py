@@ -148,6 +148,18 @@ async def test_a_second_owner_does_not_drive_out_the_first(rig: Rig) -> None:
     assert [each["name"] for each in owners] == ["web", "other"]
 
 
+async def test_contents_that_only_a_late_watch_calls_news_are_not_shown(rig: Rig) -> None:
+    """The Deployment shows what came with it; the watch has yet to hear of that."""
+    old, new = config(rig, a="1"), config(rig, a="2")
+    shows = Snapshots(shown={str(WEB): new})
+    web = rig.web(template=template(web=new))
+    web["metadata"]["annotations"] = {names.CONFIG: shows.text()}
+    with pytest.raises(ContentsMoved, match=f"ConfigMap/web in shop is not what it was: {old}"):
+        await rig.keeper.perform(web, ShowContents(Snapshots(shown={str(WEB): old})))
+    stored = rig.api.collections["deployments"].objects["shop", "web"]
+    assert stored["metadata"]["resourceVersion"] == web["metadata"]["resourceVersion"]
+
+
 async def test_without_a_webhook_a_release_of_contents_begins_all_the_same(rig: Rig) -> None:
     """The reconciler writes what the webhook would have: template and hold in one write."""
     rig.api.put(CLUSTERRELEASEPOLICIES, "all", "", spec={"config": {"guard": True}})
