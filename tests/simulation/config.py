@@ -114,7 +114,7 @@ def _guard_no_config(world: World, number: int) -> None:
 
 
 def _delete_snapshot(world: World, _number: int) -> None:
-    if world.contents:
+    if world.contents and world.installed:  # or nobody makes it again
         world.contents.take()
 
 

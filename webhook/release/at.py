@@ -107,6 +107,13 @@ class At:
         pods = min(self.replicas, max(status.canary_replicas, min(goal, most)))
         return pods, max(status.retired, pods - budget)
 
+    def _missing(self, replicas: int) -> int:
+        """How many released pods are not there; none where a paused Deployment has grown whole."""
+        stable = self.seen.stable
+        if stable is None or self.seen.deployment.paused_by_user:
+            return 0
+        return max(0, replicas - stable.wanted)
+
     def making_room(self, status: Status) -> bool:
         """Whether stable pods are leaving their Services, and may still have requests."""
         return status.retired > status.unavailable
@@ -132,5 +139,6 @@ class At:
             pods = min(after, max(1, self.wanted_pods(status)))
             return replace(status, canary_replicas=pods, replicas=after)
         pods = min(after, max(1, ceil(status.canary_replicas * after / max(1, before))))
-        gone = max(0, pods - self.budget)
+        gone = min(max(0, pods - self.budget), max(status.retired, self._missing(after)))
+        pods = min(pods, gone + self.budget)
         return replace(status, canary_replicas=pods, unavailable=gone, retired=gone, replicas=after)

@@ -89,13 +89,14 @@ def _never_released(seen: Observed) -> bool:
     """Whether the version to return to is not what serves: nothing guarded its rollout.
 
     Then that is not yet half way. One that was released is returned to, however many of its pods
-    are still to come, unless the release before went on without it.
+    are still to come, unless the release before went on without it. A write that took all of our
+    annotations away took its name as well.
     """
     deployment = seen.deployment
     if deployment.hold is None or not seen.serves_more:
         return False
     last = seen.finished[0] if seen.finished else None
-    if last and last.status.stays:
+    if deployment.stable is None or (last and last.status.stays):
         return True
     if deployment.hold.term:
         return False

@@ -133,3 +133,14 @@ def test_a_side_that_is_alone_is_the_native_controllers_to_size() -> None:
         there = with_fields(grown, stable=stable)
         writes = converge(there, seen.release, seen.release.status)
         assert [type(each) for each in writes].count(act.ScaleReplicaSet) == scaled
+
+
+def test_a_paused_deployment_that_grows_gives_no_released_pod_up_before_it_is_drained() -> None:
+    """Paused by its user, its released side grows whole: what is not missing has to leave first."""
+    release = ReleaseBuilder().replicas(4).routed().steps(50, UNTIL_APPROVED).extra_pods(1)
+    story = release.start().until(lambda s: s.status.unavailable == 1 and s.status.stage == "scale")
+    story.cluster.paused_by_user = True
+    story.cluster.scale(8)
+    story.rest()
+    assert story.status.replicas == 8
+    assert (story.status.unavailable, story.status.retired) == (1, 1)

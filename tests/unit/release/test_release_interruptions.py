@@ -369,6 +369,15 @@ def test_a_hold_without_a_released_version_is_lifted() -> None:
     assert plan(seen, story.cluster.now).actions == (act.LiftHold(),)
 
 
+def test_a_hold_that_lost_what_was_released_protects_what_serves() -> None:
+    """A write without the webhook took all annotations away, and the reconciler held it again."""
+    story = ReleaseBuilder().service().start()
+    story.cluster.stable, story.cluster.hold = None, Hold(mode="Gate", term=3)
+    seen = story.cluster.observed()
+    assert seen.serving is not None
+    assert plan(seen, story.cluster.now).actions == (act.Protect(seen.serving),)
+
+
 def test_a_change_that_was_held_while_slipway_was_down_is_taken_up() -> None:
     """The API server's own policy held it; what served then is what is returned to."""
     story = ReleaseBuilder().routed().start(version=None)
