@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-SEEDS := 3200
+SEEDS := 15500
 
 .DEFAULT_GOAL := help
 .PHONY: help install binaries lock lint types unit simulate scenes e2e test demo bench clean
@@ -37,7 +37,7 @@ types: install ## mypy, strict
 unit: binaries ## The fast tests: pure parts, server, client
 	$(PYTEST) -n 2 -m "not e2e" --ignore tests/simulation
 
-simulate: install ## Releases on a modelled cluster: SEEDS=15500 makes about 20000
+simulate: install ## About 20000 releases on a modelled cluster; SEEDS=2000 for fewer
 	SLIPWAY_SEEDS=$(SEEDS) $(PYTEST) -n 2 tests/simulation
 
 scenes: binaries ## The tests on a real cluster, with short waits

@@ -11,7 +11,7 @@ from tests.simulation.scenario import CONTENTS, SELDOM, Action, Scenario, scenar
 from tests.simulation.shrink import shrunk
 
 SEEDS = int(os.environ.get("SLIPWAY_SEEDS", "1600"))
-"""About 2,200 releases; `make simulate`, and so CI, runs twice as many."""
+"""About 2,200 releases; `make simulate`, and so CI, runs 20,000."""
 CHUNK = 100
 """Seeds in one test: as many for each worker, and none that the others wait for."""
 
