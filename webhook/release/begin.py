@@ -51,15 +51,14 @@ def begin(seen: Observed) -> Plan:
     if seen.serving and seen.serving != stable and _never_released(seen):
         return Plan(actions=(Protect(seen.serving),), reason="an older version is what serves")
     if stable is None or seen.stable is None:
-        return Plan(actions=(LiftHold(),), reason="no released version is left to protect")
+        return _lifted(seen, "no released version is left to protect")
     if deployment.revision == stable.revision and not (seen.leftovers or hold.new_pods):
-        tidy = _leftovers(seen)
-        return Plan(actions=(*tidy, LiftHold()), reason="the released version was asked for again")
+        return _lifted(seen, "the released version was asked for again", *_leftovers(seen))
     policy = seen.policy
     if policy is None and any(route.shares for route in seen.routes):
         policy = _GONE
     if policy is None or policy.spec.strategy.none is not None:
-        return Plan(actions=(*_leftovers(seen), LiftHold()), reason="no policy guards it any more")
+        return _lifted(seen, "no policy guards it any more", *_leftovers(seen))
     if hold.mode == "Step":
         halt = SetHold("Halt", hold.surge, hold.unavailable)
         return Plan(actions=(halt,), reason="its Release is gone")
@@ -70,6 +69,11 @@ def begin(seen: Observed) -> Plan:
     )
 
 
+def _lifted(seen: Observed, why: str, *before: Action) -> Plan:
+    """The hold comes last: without one, nobody looks for what else is left."""
+    return Plan(actions=(*before, *_labels(seen), LiftHold()), reason=why)
+
+
 def _wanted_at_rest(seen: Observed) -> Plan | None:
     """What somebody wants of an aborted version; None if it rests."""
     deployment, stable = seen.deployment, seen.deployment.stable
@@ -77,6 +81,8 @@ def _wanted_at_rest(seen: Observed) -> Plan | None:
         return None
     if _retried(seen):
         return Plan(actions=(SetHold("Gate"),), reason="the aborted version is tried again")
+    if not deployment.projected and not deployment.paused_by_user:
+        return Plan(actions=(SetHold("Gate"),), reason="it was resumed while no webhook ran")
     if stable and deployment.revision == stable.revision:
         return Plan(actions=(LiftHold(),), reason="the released version was asked for again")
     if not deployment.replicas and seen.younger:

@@ -64,7 +64,12 @@ def _desired(
 ) -> dict[str, Share]:
     """A Service that was deleted has no share: what the user wrote is what the route says."""
     wanted, there = shares(release, status), {root.name for root in seen.roots}
-    return {root: share for root, share in wanted.items() if root in route.roots & there}
+    mine = {root: share for root, share in wanted.items() if root in route.roots & there}
+    if status.phase is not Phase.ROLLING_BACK or status.stays:
+        return mine
+    # On the way back no weight comes again that a user's write took away.
+    has = {root for root, share in route.shares.items() if share.weight}
+    return {root: share for root, share in mine.items() if root in has or not share.weight}
 
 
 def _beside_roots(seen: Observed, status: ReleaseStatus) -> list[SharedOut]:

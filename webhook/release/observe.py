@@ -266,11 +266,13 @@ def _pods_by_owner(pods: Iterable[Object]) -> Mapping[str, list[Object]]:
 def _side(rs: Object, pods: Mapping[str, list[Object]]) -> Side:
     meta = rs["metadata"]
     views = [pod_view(pod) for pod in pods.get(meta["uid"], ()) if not _over(pod)]
+    sized = str(annotations(rs).get(names.DESIRED_REPLICAS, ""))
     return Side(
         name=meta["name"],
         hash=str(labels(rs).get(names.POD_TEMPLATE_HASH, "")),
         wanted=rs["spec"].get("replicas", 0),
         pods=tuple(sorted(views, key=lambda pod: pod.name)),
+        sized_for=int(sized) if sized.isdigit() else None,
     )
 
 

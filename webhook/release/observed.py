@@ -39,6 +39,8 @@ class Side:
     wanted: int
     """``spec.replicas`` of the ReplicaSet."""
     pods: tuple[PodView, ...]
+    sized_for: int | None = None
+    """The Deployment's replicas for which its controller made it as large as it is."""
 
     @property
     def ready(self) -> frozenset[str]:

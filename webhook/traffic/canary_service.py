@@ -17,10 +17,11 @@ _COPIED: Final = (
 _PORT: Final = ("name", "port", "targetPort", "protocol", "appProtocol")
 
 
-def canary_service(root: Object, name: str, hash_: str, owner: Object) -> Object:
+def canary_service(root: Object, name: str, hash_: str, owner: Object, term: int = 0) -> Object:
     """The whole object. A NodePort or LoadBalancer root gets a plain cluster-internal canary.
 
-    ``owner`` is the Deployment's ``ownerReferences`` entry: the object goes with it.
+    ``owner`` is the Deployment's ``ownerReferences`` entry: the object goes with it. ``term`` is
+    the leader's, so that no older one deletes it.
     """
     spec = users_service(root)["spec"]
     wanted: dict[str, Any] = {key: spec[key] for key in _COPIED if key in spec}
@@ -37,7 +38,7 @@ def canary_service(root: Object, name: str, hash_: str, owner: Object) -> Object
             "name": name,
             "namespace": root["metadata"]["namespace"],
             "labels": {names.CANARY_OF: root["metadata"]["name"]},
-            "annotations": {names.ROOT_SERVICE: root["metadata"]["name"]},
+            "annotations": {names.ROOT_SERVICE: root["metadata"]["name"], names.TERM: str(term)},
             "ownerReferences": [owner],
         },
         "spec": wanted,

@@ -2,21 +2,29 @@
 
 from typing import Any, cast
 
+import pytest
+
 from webhook import names
-from webhook.cluster.apply import Actuator
+from webhook.cluster.apply import Actuator, LeadershipLost
 from webhook.cluster.client import Client
-from webhook.cluster.kinds import INGRESSES, REPLICASETS, Kind, Object
+from webhook.cluster.kinds import INGRESSES, REPLICASETS, SERVICES, Kind, Object
 from webhook.cluster.store import Store
-from webhook.release.actions import ScaleReplicaSet
+from webhook.release.actions import DeleteCanary, ScaleReplicaSet
+from webhook.traffic.canary_service import canary_service
 
 _NGINX = "nginx.ingress.kubernetes.io/"
 
 
 class Patched:
-    """A client that only notes patches."""
+    """A client that only notes what is written."""
 
     def __init__(self) -> None:
         self.bodies: list[Any] = []
+        self.deleted: list[str] = []
+
+    async def delete(self, _kind: Kind, name: str, _namespace: str, *, uid: str) -> None:
+        assert uid == "u1"
+        self.deleted.append(name)
 
     async def patch(self, kind: Kind, name: str, body: Any, namespace: str) -> Object:
         self.bodies.append(body)
@@ -68,3 +76,23 @@ async def test_a_released_replicaset_that_is_scaled_up_says_so_to_the_native_con
     await actuator.perform(deployment, frozenset(), ScaleReplicaSet("web-1", 3))
     assert client.bodies[0]["metadata"]["annotations"] == {names.DESIRED_REPLICAS: "3"}
     assert client.bodies[0]["spec"] == {"replicas": 3}
+
+
+@pytest.mark.parametrize("term", [4, 3, 2])
+async def test_an_older_leader_deletes_nothing_that_a_newer_one_has_written(term: int) -> None:
+    """A webhook refuses its writes by their term; a delete has none, so it is told here."""
+    client = Patched()
+    store = Store(cast(Client, client))
+    root = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"selector": {"app": "web"}}}
+    made = canary_service(root, "web-canary", "h2", {}, 3)
+    made["metadata"] |= {"uid": "u1", "resourceVersion": "1"}
+    store.table(SERVICES, "shop").upsert(made)
+    actuator = Actuator(cast(Client, client), store, term=term, instance="p1", leads=Leading())
+    deployment = {"metadata": {"name": "web", "namespace": "shop"}}
+    deleting = actuator.perform(deployment, frozenset(), DeleteCanary("web-canary"))
+    if term < 3:
+        with pytest.raises(LeadershipLost, match="web-canary is a newer leader's"):
+            await deleting
+    else:
+        await deleting
+    assert client.deleted == ([] if term < 3 else ["web-canary"])

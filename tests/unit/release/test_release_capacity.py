@@ -135,12 +135,33 @@ def test_a_side_that_is_alone_is_the_native_controllers_to_size() -> None:
         assert [type(each) for each in writes].count(act.ScaleReplicaSet) == scaled
 
 
-def test_a_paused_deployment_that_grows_gives_no_released_pod_up_before_it_is_drained() -> None:
-    """Paused by its user, its released side grows whole: what is not missing has to leave first."""
+def test_what_grows_gives_no_released_pod_up_before_it_is_drained() -> None:
+    """Paused by its user, the released side has grown whole: nothing of it is missing yet.
+
+    Until its controller has shared out the new number, nothing is decided on it.
+    """
     release = ReleaseBuilder().replicas(4).routed().steps(50, UNTIL_APPROVED).extra_pods(1)
     story = release.start().until(lambda s: s.status.unavailable == 1 and s.status.stage == "scale")
     story.cluster.paused_by_user = True
     story.cluster.scale(8)
-    story.rest()
-    assert story.status.replicas == 8
-    assert (story.status.unavailable, story.status.retired) == (1, 1)
+    seen = story.cluster.observed()
+    assert seen.stable
+    early = with_fields(seen, stable=with_fields(seen.stable, sized_for=4))
+    assert not [a for a in plan(early, story.cluster.now).actions if isinstance(a, act.SetHold)]
+    whole = with_fields(seen, stable=with_fields(seen.stable, wanted=8, sized_for=8))
+    (recorded,) = [a for a in plan(whole, story.cluster.now).actions if isinstance(a, act.Record)]
+    assert recorded.status.replicas == 8
+    assert (recorded.status.unavailable, recorded.status.retired) == (1, 1)
+
+
+def test_new_pods_that_an_autoscaler_shared_out_are_taken_as_they_are() -> None:
+    """Its controller grew both sides: 3 released pods and 6 new ones of 8, with one beside."""
+    release = ReleaseBuilder().replicas(2).routed().steps(75, UNTIL_APPROVED).extra_pods(1)
+    story = release.start().until_stage("pause")
+    story.cluster.scale(8)
+    seen = story.cluster.observed()
+    assert seen.stable
+    shared = with_fields(seen, stable=with_fields(seen.stable, wanted=3, sized_for=8))
+    (recorded,) = [a for a in plan(shared, story.cluster.now).actions if isinstance(a, act.Record)]
+    status = recorded.status
+    assert (status.unavailable, status.retired, status.canary_replicas) == (5, 5, 6)

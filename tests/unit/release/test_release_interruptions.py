@@ -11,6 +11,7 @@ from webhook.objects.intent import Hold
 from webhook.objects.release import Phase, Release
 from webhook.projection.template import Keys, Stable
 from webhook.release import actions as act
+from webhook.release.converge import converge
 from webhook.release.plan import plan
 from webhook.release.retire import retire
 
@@ -428,3 +429,38 @@ def test_a_reconciler_that_dies_between_any_two_writes_ends_where_it_would_have(
 
 def _summary(release: Release) -> tuple[str, str, Phase]:
     return release.spec.version, release.spec.stable.version, release.status.phase
+
+
+def test_a_version_that_was_aborted_and_resumed_without_a_webhook_is_tried_again() -> None:
+    """`kubectl rollout resume` passed unseen: its hold says paused, and the Deployment is not."""
+    story = routed().start().until_stage("pause")
+    story.cluster.change_release(abort=True)
+    story.to_the_end()
+    seen = story.cluster.observed()
+    resumed = replace(seen, deployment=replace(seen.deployment, projected=False))
+    assert plan(seen, story.cluster.now).actions == ()
+    assert plan(resumed, story.cluster.now).actions == (act.SetHold("Gate"),)
+
+
+def test_on_the_way_back_no_weight_comes_again() -> None:
+    """A Service that was made anew, or a write without the webhook, took the split off a route."""
+    story = ReleaseBuilder().routed().start().until_stage("repin", Phase.PROMOTING)
+    story.cluster.apply("v3")
+    story.until_stage("repin", Phase.ROLLING_BACK)
+    for route in story.cluster.routes.values():
+        route.shares = {}
+    seen, release = story.cluster.observed(), story.release
+    assert release.status.split == 100
+    assert not [a for a in converge(seen, release, release.status) if isinstance(a, act.SetSplit)]
+
+
+def test_labels_go_before_the_hold_that_leads_to_them() -> None:
+    """Whoever crashes between the two finds the rest again."""
+    story = routed().start().until_stage("pause")
+    story.cluster.delete_release()
+    story.cluster.policy = None
+    for route in story.cluster.routes.values():
+        route.shares = {}
+    actions = plan(story.cluster.observed(), story.cluster.now).actions
+    assert {act.LabelPod, act.LiftHold} <= {type(action) for action in actions}
+    assert isinstance(actions[-1], act.LiftHold)
