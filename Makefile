@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-SEEDS := 15500
+SEEDS := 13800
 
 .DEFAULT_GOAL := help
 .PHONY: help install binaries lock lint types unit simulate scenes e2e test demo bench clean
