@@ -16,7 +16,7 @@ from webhook.cluster.snapshots import SnapshotKeeper
 from webhook.mutation import contents, rollout
 from webhook.mutation import mutate as mutation
 from webhook.mutation.request import Outcome, Request
-from webhook.objects.release import Phase, ReleaseStatus
+from webhook.objects.release import Phase, ReleaseStatus, Weight
 from webhook.projection.deployment import hold_of
 from webhook.projection.fields import annotate, annotations
 from webhook.release import begin, converge, waits
@@ -96,7 +96,8 @@ def _weight_comes_back() -> AbstractContextManager[Any]:
     """After an abort the weight goes to 0, and grows again."""
 
     def grow(_at: Any, status: ReleaseStatus) -> ReleaseStatus:
-        return replace(status, split=None if status.split is None else 25)
+        split = None if status.split is None else 25
+        return replace(status, split=split, weight=Weight(asked=25))
 
     return _stage(Phase.ROLLING_BACK, "drain", enter=grow)
 

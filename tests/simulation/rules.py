@@ -123,7 +123,9 @@ class Rules:
             return
         self.releases += old is None
         weight, had = _asked(status), _asked(before)
-        if status.get("outcome"):
+        if status.get("stays"):  # nobody is left to go back to
+            self._taken_back.discard(uid)
+        elif status.get("outcome"):
             self._taken_back.add(uid)
             if weight > had:
                 self._fail("rule 4", f"{obj['metadata']['name']} asks for more after it went back")
