@@ -10,13 +10,11 @@ from typing import Any, Final
 
 from webhook.objects.raw import Object
 from webhook.traffic.splits import read_list
-from webhook.traffic.weighted import Dialect, Place, router, weight_in
+from webhook.traffic.weighted import Dialect, Place, places_in, router, weight_in
 
 
 def _places(obj: Object) -> Iterable[Place]:
-    routes = read_list(obj.get("spec"), "routes")
-    places: list[Place] = [("spec", "routes", i, "services") for i in range(len(routes))]
-    return [*places, ("spec", "tcpproxy", "services")]
+    return [*places_in("routes", "services")(obj), ("spec", "tcpproxy", "services")]
 
 
 def _service(entry: Object, home: str) -> tuple[str, str] | None:
@@ -71,7 +69,6 @@ ROUTER: Final = router(
         service=_service,
         renamed=lambda entry, canary: {**entry, "name": canary},
         counts=_counts,
-        largest=2**31 - 1,
         affected=_affected,
         unprogrammed=unprogrammed,
     )

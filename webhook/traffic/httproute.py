@@ -43,7 +43,16 @@ from webhook.traffic.httproute_preview import (
     stands_beside,
 )
 from webhook.traffic.httproute_rules import hidden, show
-from webhook.traffic.splits import Memory, home_of, key_of, remembered, roots_in, split_of
+from webhook.traffic.splits import (
+    Memory,
+    home_of,
+    keyed,
+    remembered,
+    roots_in,
+    shares_in,
+    split_of,
+    with_shares,
+)
 
 
 def services_of(route: Object) -> frozenset[tuple[str, str]]:
@@ -133,12 +142,9 @@ def _shares(objects: Objects, route: Object, namespace: str) -> dict[str, Share]
         for item in _previews_wanted(route, split.shares, {})
         if there.get(item["metadata"]["name"]) != item["spec"]
     }
-    prefix = key_of(namespace, "", home_of(route))
-    return {
-        key.removeprefix(prefix): _as_shown(share, set(split.features) ^ set(can), missing)
-        for key, share in split.shares.items()
-        if key.rpartition("/")[0] == prefix.rstrip("/")
-    }
+    changed = set(split.features) ^ set(can)
+    mine = shares_in(split, namespace, home_of(route))
+    return {root: _as_shown(share, changed, missing) for root, share in mine.items()}
 
 
 def _as_shown(share: Share, changed: set[Feature], missing: set[str]) -> Share:
@@ -157,12 +163,7 @@ def _writes(
     A preview goes before the split that asked for it, and comes after: so one that is there and
     was not asked for is a stray.
     """
-    home, present = home_of(route), split_of(route)
-    mine = {key_of(target.namespace, service, home) for service in target.services}
-    wanted = {
-        key: share for key, share in (present.shares.items() if present else ()) if key not in mine
-    }
-    wanted |= {key_of(target.namespace, root, home): share for root, share in shares.items()}
+    wanted = with_shares(split_of(route), shares, target, home_of(route))
     features = _features(objects, route, wanted)
     split = Split(term=target.term, shares=wanted, features=features) if wanted else None
     there = {item["metadata"]["name"]: item for item in _previews_there(objects, route)}
@@ -250,12 +251,11 @@ def _lacks(
 ) -> str | None:
     home, name = home_of(route), f"HTTPRoute {home_of(route)}/{route['metadata']['name']}"
     present = split_of(route)
-    keyed = dict(present.shares) if present else {}
-    keyed |= {key_of(namespace, root, home): share for root, share in shares.items()}
-    why = _no_mirror(objects, route, keyed.values())
+    carried = {**(present.shares if present else {}), **keyed(shares, namespace, home)}
+    why = _no_mirror(objects, route, carried.values())
     if why:
         return f"{name} can't {_ASKED['mirrors']}: {why}"
-    split = Split(shares=keyed, features=_features(objects, route, keyed))
+    split = Split(shares=carried, features=_features(objects, route, carried))
     for refusal in show(restore(route), split).refused:
         if refusal.part != "sticky":
             return f"{name} can't {_ASKED[refusal.part]}: it {refusal.why}"
@@ -279,8 +279,8 @@ def _without(
     name = f"HTTPRoute {home}/{route['metadata']['name']}"
     why = gateway_features.missing(objects, route, gateway_features.COOKIE)
     if why is None:
-        keyed = {key_of(namespace, root, home): share for root, share in shares.items()}
-        asked = {key: replace(share, weight=share.weight or 1) for key, share in keyed.items()}
+        mine = keyed(shares, namespace, home).items()
+        asked = {key: replace(share, weight=share.weight or 1) for key, share in mine}
         refused = show(restore(route), Split(shares=asked, features=("cookie",))).refused
         why = next((f"it {refusal.why}" for refusal in refused if refusal.part == "sticky"), None)
     return (f"{name} does not {_ASKED['sticky']}: {why}",) if why else ()

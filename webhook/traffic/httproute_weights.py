@@ -23,7 +23,7 @@ from webhook.traffic.httproute_parts import (
     rules_of,
     weight_of,
 )
-from webhook.traffic.splits import Memory
+from webhook.traffic.splits import Memory, unscaled
 
 _SCALE: Final = 100
 _LARGEST: Final = 1_000_000
@@ -79,7 +79,7 @@ def united(refs: Backends, memory: Memory, home: str) -> Backends:
         else:
             kept.append(ref)
     return [
-        {**ref, "weight": _unscaled(weight_of(ref) + given.get(i, 0), scale)}
+        {**ref, "weight": unscaled(weight_of(ref) + given.get(i, 0), scale)}
         if isinstance(ref, dict)
         else ref
         for i, ref in enumerate(kept)
@@ -120,8 +120,3 @@ def _remembered(ref: Object, share: Share) -> Object:
 def _last_keyed(refs: Backends, key: str, home: str) -> int | None:
     found = [i for i, ref in enumerate(refs) if key_in(ref, home) == key]
     return found[-1] if found else None
-
-
-def _unscaled(weight: int, scale: int) -> int:
-    """A weight that the scale does not divide was never shown by us: the user set it."""
-    return weight // scale if weight % scale == 0 else weight

@@ -9,19 +9,14 @@ from typing import Any, Final
 
 from webhook.objects.raw import Object
 from webhook.traffic.splits import read_list
-from webhook.traffic.weighted import Dialect, Place, router, weight_in
+from webhook.traffic.weighted import Dialect, Place, places_in, router, weight_in
 
 _PROTOCOLS: Final = ("http", "tcp", "tls")
 _SERVICE: Final = ("svc", "cluster", "local")
 
 
 def _places(obj: Object) -> Iterable[Place]:
-    spec = obj.get("spec")
-    return [
-        ("spec", protocol, i, "route")
-        for protocol in _PROTOCOLS
-        for i in range(len(read_list(spec, protocol)))
-    ]
+    return [place for protocol in _PROTOCOLS for place in places_in(protocol, "route")(obj)]
 
 
 def _service(entry: Object, home: str) -> tuple[str, str] | None:
@@ -66,7 +61,6 @@ ROUTER: Final = router(
         service=_service,
         renamed=_renamed,
         counts=_counts,
-        largest=2**31 - 1,
         affected=_affected,
     )
 )

@@ -1,14 +1,15 @@
 """How a split stands in a route's annotations, and how it names Services."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from webhook import names
-from webhook.objects.intent import Split, read_intent
+from webhook.objects.intent import Share, Split, read_intent
 from webhook.objects.raw import Object
 from webhook.projection.fields import annotations
+from webhook.traffic.contract import Target
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,9 +56,40 @@ def beside(root: str, canary: str) -> str:
     return f"{namespace}{slash}{canary}"
 
 
-def remembered(split: Split, scale: int) -> Memory:
+def remembered(split: Split, scale: int, implied: Mapping[str, int | None] | None = None) -> Memory:
     """What a projection of this split has to be told by."""
-    return Memory(scale, {beside(root, share.canary): root for root, share in split.shares.items()})
+    canaries = {beside(root, share.canary): root for root, share in split.shares.items()}
+    return Memory(scale, canaries, dict(implied or {}))
+
+
+def unscaled(weight: int, scale: int) -> int:
+    """A weight that the scale does not divide was never shown by us: the user set it."""
+    return weight // scale if weight % scale == 0 else weight
+
+
+def keyed(shares: Mapping[str, Share], namespace: str, home: str) -> dict[str, Share]:
+    """Shares of a namespace's Services, as a split in a route of ``home`` names them."""
+    return {key_of(namespace, root, home): share for root, share in shares.items()}
+
+
+def shares_in(split: Split | None, namespace: str, home: str) -> dict[str, Share]:
+    """Of a split in a route of ``home``: the shares of one namespace's Services, by their names."""
+    prefix = key_of(namespace, "", home)
+    return {
+        key.removeprefix(prefix): share
+        for key, share in (split.shares.items() if split else ())
+        if key.rpartition("/")[0] == prefix.rstrip("/")
+    }
+
+
+def with_shares(
+    present: Split | None, shares: Mapping[str, Share], target: Target, home: str
+) -> dict[str, Share]:
+    """The shares of a split with a Deployment's own in it; other Deployments' stay."""
+    mine = {key_of(target.namespace, service, home) for service in target.services}
+    others = present.shares.items() if present else ()
+    kept = {key: share for key, share in others if key not in mine}
+    return kept | keyed(shares, target.namespace, home)
 
 
 def roots_in(services: Iterable[tuple[str, str]], namespace: str) -> frozenset[str]:

@@ -3,18 +3,12 @@
 Source: Traefik v3, reference of the kind; a service without a weight counts as 1.
 """
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from webhook.objects.raw import Object
 from webhook.traffic.splits import read_list
-from webhook.traffic.traefik_services import GROUP, LARGEST, NAMED_AT_0, counts, renamed, service
-from webhook.traffic.weighted import Dialect, Place, router
-
-
-def _places(obj: Object) -> Iterable[Place]:
-    routes = read_list(obj.get("spec"), "routes")
-    return [("spec", "routes", i, "services") for i in range(len(routes))]
+from webhook.traffic.traefik_services import COUNTS, GROUP, NAMED_AT_0, renamed, service
+from webhook.traffic.weighted import Dialect, Place, places_in, router
 
 
 def _affected(obj: Object, places: frozenset[Place]) -> tuple[str, ...]:
@@ -28,11 +22,10 @@ ROUTER: Final = router(
     Dialect(
         group=GROUP,
         kind=KIND,
-        places=_places,
+        places=places_in("routes", "services"),
         service=service,
         renamed=renamed,
-        counts=counts,
-        largest=LARGEST,
+        counts=COUNTS,
         named_at_0=NAMED_AT_0,
         affected=_affected,
     )

@@ -5,7 +5,7 @@ Source: Traefik v3, reference of the kind; a service without a weight counts as 
 
 from typing import Final
 
-from webhook.traffic.traefik_services import GROUP, LARGEST, NAMED_AT_0, counts, renamed, service
+from webhook.traffic.traefik_services import COUNTS, GROUP, NAMED_AT_0, renamed, service
 from webhook.traffic.weighted import Dialect, router
 
 KIND: Final = "TraefikService"
@@ -16,8 +16,7 @@ ROUTER: Final = router(
         places=lambda _obj: [("spec", "weighted", "services")],
         service=service,
         renamed=renamed,
-        counts=counts,
-        largest=LARGEST,
+        counts=COUNTS,
         named_at_0=NAMED_AT_0,
     )
 )

@@ -15,7 +15,18 @@ from webhook.objects.intent import Share, Split
 from webhook.objects.raw import Object
 from webhook.projection.fields import annotate
 from webhook.traffic.contract import Annotate, Found, Objects, Router, Shown, Target, Write
-from webhook.traffic.splits import Memory, home_of, key_of, remembered, roots_in, split_of
+from webhook.traffic.splits import (
+    Memory,
+    home_of,
+    key_of,
+    read_list,
+    remembered,
+    roots_in,
+    shares_in,
+    split_of,
+    unscaled,
+    with_shares,
+)
 
 Entries: TypeAlias = list[Any]
 Place: TypeAlias = tuple[str | int, ...]
@@ -38,7 +49,7 @@ class Dialect:
     """The entry with another Service of the same namespace."""
     counts: Callable[[Sequence[Any]], list[int]]
     """The weight with which each entry of a list counts, whether it is written or implied."""
-    largest: int
+    largest: int = 2**31 - 1
     """The greatest weight that the API takes."""
     named_at_0: bool = True
     """Whether the canary Service is listed at weight 0. A proxy that learns of backends one by one
@@ -53,6 +64,25 @@ def weight_in(entry: Any) -> int | None:
     """The weight that is written in an entry."""
     weight = entry.get("weight") if isinstance(entry, dict) else None
     return weight if isinstance(weight, int) and not isinstance(weight, bool) else None
+
+
+def places_in(field: str, inner: str) -> Callable[[Object], list[Place]]:
+    """Where lists stand of which each item of a list in ``spec`` has one."""
+
+    def places(obj: Object) -> list[Place]:
+        return [("spec", field, i, inner) for i in range(len(read_list(obj.get("spec"), field)))]
+
+    return places
+
+
+def counts_as(implied: int) -> Callable[[Sequence[Any]], list[int]]:
+    """How weights count where one that is left out is this much."""
+
+    def counts(entries: Sequence[Any]) -> list[int]:
+        weights = [weight_in(entry) for entry in entries]
+        return [implied if weight is None else max(0, weight) for weight in weights]
+
+    return counts
 
 
 def router(dialect: Dialect) -> Router:
@@ -81,7 +111,7 @@ def router(dialect: Dialect) -> Router:
         kind=dialect.kind,
         services_of=services_of,
         finds=finds,
-        shares=_shares,
+        shares=lambda _objects, obj, namespace: shares_in(split_of(obj), namespace, home_of(obj)),
         unprogrammed=dialect.unprogrammed,
         projected=lambda obj: project(restore(obj), split_of(obj)),
         strays=lambda _objects, _namespace, _services: [],
@@ -109,9 +139,8 @@ def _project(dialect: Dialect, users: Object, split: Split | None) -> Object:
         if divided is not entries:
             shown = _put(shown, place, divided)
             implied |= _implied(dialect, entries, number)
-    memory = remembered(split, scale)
-    memory = Memory(memory.scale, memory.canaries, implied)
-    return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory.text()})
+    memory = remembered(split, scale, implied).text()
+    return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory})
 
 
 def _restore(dialect: Dialect, new: Object, old: Object | None) -> Object:
@@ -156,16 +185,13 @@ def _united(dialect: Dialect, entries: Entries, memory: Memory, number: int, hom
             kept.append(entry)
         elif kept and _key(dialect, kept[-1], home) == root:
             kept[-1] = {**kept[-1], "weight": (weight_in(kept[-1]) or 0) + (weight_in(entry) or 0)}
-    whole = [_unscaled(entry, memory.scale) for entry in kept]
+    whole = [
+        entry
+        if (weight := weight_in(entry)) is None
+        else {**entry, "weight": unscaled(weight, memory.scale)}
+        for entry in kept
+    ]
     return _as_written(dialect, whole, memory, number)
-
-
-def _unscaled(entry: Any, scale: int) -> Any:
-    """A weight that the scale does not divide was never shown by us: the user set it."""
-    weight = weight_in(entry)
-    if weight is None or weight % scale:
-        return entry
-    return {**entry, "weight": weight // scale}
 
 
 def _implied(dialect: Dialect, entries: Entries, number: int) -> dict[str, int | None]:
@@ -248,24 +274,11 @@ def _put(obj: Any, place: Place, value: Any) -> Any:
 # What the engine asks
 
 
-def _shares(_objects: Objects, obj: Object, namespace: str) -> dict[str, Share]:
-    split = split_of(obj)
-    prefix = key_of(namespace, "", home_of(obj))
-    return {
-        key.removeprefix(prefix): share
-        for key, share in (split.shares.items() if split else ())
-        if key.rpartition("/")[0] == prefix.rstrip("/")
-    }
-
-
 def _writes(
     dialect: Dialect, obj: Object, shares: Mapping[str, Share], target: Target
 ) -> list[Write]:
-    """Other Deployments' shares in the same object stay."""
-    home, present = home_of(obj), split_of(obj)
-    mine = {key_of(target.namespace, service, home) for service in target.services}
-    wanted = {k: share for k, share in (present.shares.items() if present else ()) if k not in mine}
-    wanted |= {key_of(target.namespace, root, home): share for root, share in shares.items()}
+    """The object itself: its webhook shows what the annotation says."""
+    wanted = with_shares(split_of(obj), shares, target, home_of(obj))
     split = Split(term=target.term, shares=wanted) if wanted else None
     return [Annotate(dialect.kind, obj, {names.SPLIT: split.text() if split else None})]
 
