@@ -113,6 +113,13 @@ class Slipway:
         """All of them."""
         return [*self.webhooks, *self.reconcilers]
 
+    def start(self) -> None:
+        """Start whatever does not run, and wait until all are ready."""
+        for process in self.processes:
+            process.start()
+        for process in self.processes:
+            process.wait_ready()
+
     def leave(self, process: SlipwayProcess) -> None:
         """End a webhook in order: the API server forgets it before it goes."""
         self.webhooks = [known for known in self.webhooks if known is not process]
@@ -187,10 +194,7 @@ def install(
     slipway = Slipway(lab)
     slipway.webhooks = [slipway.build("webhook", n, 10 + n) for n in range(webhooks)]
     slipway.reconcilers = [slipway.build("reconciler", n, 50 + n) for n in range(reconcilers)]
-    for process in slipway.processes:
-        process.start()
-    for process in slipway.processes:
-        process.wait_ready()
+    slipway.start()
     slipway._publish()
     lab.wait(lambda: _trusted(lab, slipway.release), _READY_WITHIN, "the webhook's caBundle")
     return slipway

@@ -48,9 +48,7 @@ def guard(lab: Lab) -> Slipway:
 @pytest.fixture
 def guarded(guard: Slipway) -> Iterator[Slipway]:
     """Both programs run, whatever the test before did to them; none of them may crash."""
-    for process in guard.processes:
-        process.start()
-        process.wait_ready()
+    guard.start()
     yield guard
     for process in guard.processes:
         assert "Traceback" not in process.log, process.log[-4000:]

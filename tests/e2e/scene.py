@@ -159,6 +159,15 @@ class Scene:
 
         self.lab.wait(there, 20, f"the Release of {version} to be seen")
 
+    def wait_observed(self) -> None:
+        """Wait until the Deployment controller has seen the last change."""
+
+        def there() -> bool:
+            obj = self.deployment()
+            return bool(obj["status"]["observedGeneration"] == obj["metadata"]["generation"])
+
+        self.lab.wait(there, 20, "the Deployment controller to have seen the change")
+
     def wait_answer(self, host: str = "") -> None:
         """Wait until a pod answers, at first or after an outage that the user asked for."""
         self.lab.wait(lambda: answers(self.lab, host or self.app.host), 30, "a pod to answer")

@@ -301,9 +301,7 @@ def test_the_same_manifest_applied_while_all_of_slipway_is_dead_restarts_nothing
         process.kill()
     shop.apply("v1")
     assert shop.deployment()["spec"]["paused"] is True
-    for process in guard.processes:
-        process.start()
-        process.wait_ready()
+    guard.start()
     shop.lab.wait(lambda: not shop.deployment()["spec"].get("paused"), 30, "it to be taken up")
     assert shop.kubectl("rollout", "status", "deployment/web").returncode == 0
     shop.end()

@@ -52,18 +52,9 @@ def test_with_all_of_slipway_dead_a_change_waits_and_is_released_when_it_is_back
     guard.reconciler.kill()
     shop.apply("v2")
     assert shop.deployment()["spec"]["paused"] is True
-    shop.lab.wait(
-        lambda: (
-            shop.deployment()["status"]["observedGeneration"]
-            == shop.deployment()["metadata"]["generation"]
-        ),
-        20,
-        "the Deployment controller to have seen the change",
-    )
+    shop.wait_observed()
     assert shop.pods() == {"v1": 4}
-    for process in guard.processes:
-        process.start()
-        process.wait_ready()
+    guard.start()
     shop.wait_for("v2", "Succeeded")
     report = shop.end()
     shop.assert_share_never_falls(report, "v2")
@@ -79,18 +70,9 @@ def test_a_third_version_applied_in_mid_release_with_all_of_slipway_dead_waits_f
     guard.webhook.kill()
     guard.reconciler.kill()
     shop.apply("v3")
-    shop.lab.wait(
-        lambda: (
-            shop.deployment()["status"]["observedGeneration"]
-            == shop.deployment()["metadata"]["generation"]
-        ),
-        20,
-        "the Deployment controller to have seen the change",
-    )
+    shop.wait_observed()
     assert shop.pods() == {"v1": 4, "v2": 2}
-    for process in guard.processes:
-        process.start()
-        process.wait_ready()
+    guard.start()
     shop.wait_for("v2", "Superseded")
     shop.finish("v3")
     shop.end()

@@ -30,7 +30,7 @@ from webhook.cluster.preconditions import patch_unless_changed
 from webhook.cluster.releases import release_object, status_patch
 from webhook.cluster.snapshot import routing
 from webhook.cluster.store import Store
-from webhook.objects.intent import Hold, Pin, Split, read_intent
+from webhook.objects.intent import Hold, Pin, Split
 from webhook.projection.deployment import (
     hold_of,
     projected_deployment,
@@ -64,6 +64,7 @@ from webhook.release.actions import (
 from webhook.traffic.canary_service import canary_service
 from webhook.traffic.contract import Annotate, Delete, Put, Target, Write
 from webhook.traffic.routers import ROUTERS
+from webhook.traffic.splits import split_of
 
 log = structlog.get_logger(__name__)
 
@@ -373,7 +374,7 @@ class Actuator:
 def _term_of(obj: Object) -> int:
     """The term of the leader who wrote an object of ours last; 0 where it does not say."""
     notes = annotations(obj)
-    split = read_intent(Split, notes.get(names.SPLIT))
+    split = split_of(obj)
     term = str(notes.get(names.TERM, ""))
     return max(split.term if split else 0, int(term) if term.isdigit() else 0)
 

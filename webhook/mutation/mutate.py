@@ -18,9 +18,10 @@ _Mutator: TypeAlias = Callable[[Request, World, datetime], Outcome]
 
 
 def _of_route(router: Router) -> _Mutator:
-    if router.shown is None:
+    shown = router.shown
+    if shown is None:
         return lambda request, world, _now: mutate_owned(request, world)
-    return lambda request, world, _now: mutate_shown(router, request, world)
+    return lambda request, world, _now: mutate_shown(router, shown, request, world)
 
 
 _MUTATORS: Mapping[tuple[str, str], _Mutator] = {

@@ -9,7 +9,7 @@ from webhook.objects.raw import Object
 from webhook.objects.selector import selects
 from webhook.projection.fields import labels, read
 from webhook.projection.service import pin_of, project_pin, users_service
-from webhook.traffic.contract import Router
+from webhook.traffic.contract import Router, Shown
 from webhook.traffic.splits import split_of
 
 
@@ -24,11 +24,8 @@ def mutate_service(request: Request, world: World) -> Outcome:
     return Outcome(object=project_pin(users, _pin_for_new(users, request, world)))
 
 
-def mutate_shown(router: Router, request: Request, world: World) -> Outcome:
+def mutate_shown(router: Router, shown: Shown, request: Request, world: World) -> Outcome:
     """Answer a write to a route that shows its split itself."""
-    shown = router.shown
-    if shown is None:
-        return Outcome(object=request.object)
     users = shown.restore(request.object, request.old)
     if is_own(request, world):
         return Outcome(object=shown.project(users, split_of(request.object)))

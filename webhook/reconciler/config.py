@@ -95,8 +95,7 @@ class ConfigReconciler:
                     group.create_task(self._work())
         finally:
             unsubscribe()
-            for namespace in list(self._spaces):
-                await self._leave(namespace)
+            await self._leave_all()
 
     async def complete(self) -> None:
         """Make every snapshot that a Deployment names, once; raises ``errors.ApiError``.
@@ -108,8 +107,7 @@ class ConfigReconciler:
                 if snapshots_of(deployment) is not None:
                     await self._complete(deployment)
         finally:
-            for namespace in list(self._spaces):
-                await self._leave(namespace)
+            await self._leave_all()
 
     async def _complete(self, deployment: Object) -> None:
         meta = deployment["metadata"]
@@ -259,6 +257,10 @@ class ConfigReconciler:
             held.pop(namespace, None)
         for kind in KINDS.values():
             await self._store.unfollow(kind, namespace)
+
+    async def _leave_all(self) -> None:
+        for namespace in list(self._spaces):
+            await self._leave(namespace)
 
     # Snapshots that nobody needs
 

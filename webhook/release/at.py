@@ -1,7 +1,7 @@
 """What a stage may look at, and what the present step comes to there."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from math import ceil
 from typing import TypeAlias
@@ -57,6 +57,11 @@ class At:
         """Whether a person wants a step, by its index from 0, not to be waited for."""
         spec = self.release.spec
         return spec.promote or spec.skip > step
+
+    def deadline(self, status: Status) -> datetime | None:
+        """When pods that were asked for are late; None where none were."""
+        limit = timedelta(seconds=self.release.spec.progress_deadline_seconds)
+        return status.scaling_since + limit if status.scaling_since else None
 
     # What the present step asks for
 

@@ -5,7 +5,7 @@ in between (`interruptions`), then moves through the stages as far as what is se
 returns the writes that make the cluster what the status then says (`converge`).
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from msgspec.structs import replace
@@ -121,10 +121,8 @@ def _news(at: At, status: ReleaseStatus) -> tuple[Action, ...]:
 
 
 def _deadline(at: At, status: ReleaseStatus) -> datetime | None:
-    if status.stage not in (*GETTING_READY, "recover") or status.scaling_since is None:
-        return None
-    limit = timedelta(seconds=at.release.spec.progress_deadline_seconds)
-    return status.scaling_since + limit if status.scaling_since + limit > at.now else None
+    late = at.deadline(status) if status.stage in (*GETTING_READY, "recover") else None
+    return late if late and late > at.now else None
 
 
 def _waiting(at: At, status: ReleaseStatus) -> str | None:

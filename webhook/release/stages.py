@@ -123,6 +123,14 @@ _UNNAME: Final = Stage(
     until=waits.settled,
     applies=_named,
 )
+_RETURN: Final = Stage(
+    "return",
+    "routes return to the Services",
+    enter=grants.return_routes,
+    lacks=lambda at, s: checks.routes_programmed(at.seen, s),
+    until=waits.settled,
+    applies=_named,
+)
 _STAYING: Final = (
     Stage(
         "carry",
@@ -138,16 +146,9 @@ _STAYING: Final = (
         enter=grants.stay_pinned,
         lacks=waits.pinned,
         until=waits.settled,
-        applies=lambda _at, s: s.stays and s.split is not None,
+        applies=lambda at, s: s.stays and _named(at, s),
     ),
-    Stage(
-        "return",
-        "routes return to the Services",
-        enter=grants.return_routes,
-        lacks=lambda at, s: checks.routes_programmed(at.seen, s),
-        until=waits.settled,
-        applies=lambda _at, s: s.stays and s.split is not None,
-    ),
+    replace(_RETURN, applies=lambda at, s: s.stays and _named(at, s)),
 )
 _PODS: Final = (_FENCE, _RETIRE, _SCALE, _EXPOSE, _NAME)
 
@@ -204,14 +205,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             leave=grants.traffic_left,  # that of clients in the cluster only goes now
             applies=_named,
         ),
-        Stage(
-            "return",
-            "routes return to the Services",
-            enter=grants.return_routes,
-            lacks=lambda at, s: checks.routes_programmed(at.seen, s),
-            until=waits.settled,
-            applies=_named,
-        ),
+        _RETURN,
         Stage("drain", "connections to the old pods drain", until=waits.drained),
         _UNNAME,
         Stage(

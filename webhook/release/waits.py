@@ -1,6 +1,6 @@
 """How long each stage waits, and for whom: settle and drain, pauses, approvals, results."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from webhook.objects.duration import parse_duration
 from webhook.objects.release import Phase, Result
@@ -153,10 +153,8 @@ def unrecovered_yet(at: At, status: Status) -> str | None:
     alone = status.granted and checks.nobody_to_return_to(at.seen, status)
     if why is None or not alone or status.outcome is Phase.ABORTED:
         return why
-    late = status.scaling_since and at.now >= status.scaling_since + timedelta(
-        seconds=spec.progress_deadline_seconds
-    )
-    if late or spec.promote:
+    late = at.deadline(status)
+    if (late and at.now >= late) or spec.promote:
         return None
     return f"{why}, or for {spec.progress_deadline_seconds} s; set spec.promote to go on at once"
 
