@@ -1,5 +1,6 @@
 """Which labs run on this machine, and the remains of those whose owner is gone."""
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -7,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 import psutil
@@ -17,6 +18,10 @@ from lab.errors import NoSuchLabError
 MARK: Final = "SLIPWAY_LAB"
 """Environment variable with the lab's id, in every process of a lab."""
 _STATE: Final = "state.json"
+_OWNER: Final = "owner"
+
+_held: Final[list[IO[str]]] = []
+"""The owner files of this process's labs, locked as long as it lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,6 @@ class Entry:
 
     id: str
     owner: int
-    owner_since: float
     holder: int
     ports: dict[str, int]
     """Ports on 127.0.0.1 outside, by what they lead to: ``api``, ``web``, ``metrics``."""
@@ -38,7 +42,7 @@ class Entry:
     @property
     def alive(self) -> bool:
         """Whether its owner still runs (the same process, not one with the same number)."""
-        return _same_process(self.owner, self.owner_since)
+        return _owned(self.folder)
 
 
 def root() -> Path:
@@ -53,14 +57,13 @@ def new_folder() -> Path:
     hidden = root() / f".{name}"  # until it says who owns it, or another lab may clear it away
     hidden.mkdir(mode=0o700)
     (hidden / "logs").mkdir()
-    (hidden / "owner").write_text(f"{os.getpid()} {psutil.Process().create_time()}")
+    _hold(hidden / _OWNER)
     return hidden.rename(root() / name)
 
 
 def register(folder: Path, holder: int, ports: dict[str, int]) -> Entry:
     """Make a lab known to ``status``, ``exec`` and ``down``."""
-    me = psutil.Process()
-    entry = Entry(folder.name, me.pid, me.create_time(), holder, ports)
+    entry = Entry(folder.name, os.getpid(), holder, ports)
     written = folder / f"{_STATE}.new"
     written.write_bytes(msgspec.json.encode(entry))
     written.rename(folder / _STATE)
@@ -108,20 +111,23 @@ def _folders() -> list[Path]:
     return [folder for folder in there if not folder.name.startswith(".")]
 
 
+def _hold(file: Path) -> None:
+    # A lock and no start time of a process: that is counted from the machine's clock, and each
+    # time that the clock is set, every lab would look like one whose owner is gone.
+    opened = file.open("w")
+    fcntl.flock(opened, fcntl.LOCK_EX)
+    _held.append(opened)
+
+
 def _owned(folder: Path) -> bool:
     try:
-        pid, since = (folder / "owner").read_text().split()
-    except (OSError, ValueError):
+        with (folder / _OWNER).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
         return False
-    return _same_process(int(pid), float(since))
-
-
-def _same_process(pid: int, since: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return process.create_time() == since and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return False
 
 
 def _mark(process: psutil.Process) -> str | None:
