@@ -3,9 +3,10 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 SEEDS := 13800
+RELEASES := 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help install binaries lock lint types unit simulate scenes e2e test demo bench clean
+.PHONY: help install binaries lock lint types unit simulate scenes e2e soak test demo bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +46,9 @@ scenes: binaries ## The tests on a real cluster, with short waits
 
 e2e: binaries ## The same at production defaults: mostly waits, so more at a time
 	SLIPWAY_E2E_PACE=production $(PYTEST) -n 4 --dist loadscope tests/e2e
+
+soak: binaries ## Releases at every route at once under load; RELEASES=1000
+	$(PY) -m tests.soak --releases $(RELEASES)
 
 test: lint types unit simulate scenes ## Everything that has to pass
 

@@ -1,7 +1,7 @@
 """One user's release on the lab, in the words of a test: apply, follow, and judge at the end."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -365,12 +365,16 @@ class Scene:
 
     def _pauses(self, version: str) -> list[tuple[int, float, float]]:
         """(weight, since, until) of each pause that was watched for at least half a second."""
-        mine = [s for s in self.sights if s.version == version]
-        found = []
-        for here, after in pairwise(mine):
-            if here.phase == "Waiting" and here.settled and after.at - here.at > 0.4:
-                found.append((here.weight, here.at, after.at))
-        return found
+        return pauses(s for s in self.sights if s.version == version)
+
+
+def pauses(sights: Iterable[Sight]) -> list[tuple[int, float, float]]:
+    """(weight, since, until) of each pause of one version, where it was no shorter than 0.4 s."""
+    return [
+        (here.weight, here.at, after.at)
+        for here, after in pairwise(sights)
+        if here.phase == "Waiting" and here.settled and after.at - here.at > 0.4
+    ]
 
 
 def _sight(obj: Object) -> Sight:
