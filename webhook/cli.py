@@ -103,6 +103,12 @@ _LEASE = click.option(
     default="slipway-reconciler",
     help="Lease by which one reconciler of several leads.",
 )
+_POD_METRICS = click.option(
+    "--pod-metrics/--no-pod-metrics",
+    default=True,
+    help="Read the request counters of pods in a release, where they offer them (annotation "
+    "prometheus.io/scrape or a port named metrics), to prove that traffic moved.",
+)
 
 
 @click.group(context_settings=_SETTINGS)
@@ -164,13 +170,21 @@ def webhook(
 @main.command()
 @_METRICS
 @_LEASE
+@_POD_METRICS
 @_common
-def reconciler(metrics_listen: Address | None, lease: str, **common: Any) -> None:
+def reconciler(
+    metrics_listen: Address | None, lease: str, pod_metrics: bool, **common: Any
+) -> None:
     """Run the releases: pin Services, move weights, promote, roll back.
 
     Several may run; the one that holds the Lease works, the others wait to take over.
     """
-    config = ReconcilerConfig(common=Common(**common), metrics_listen=metrics_listen, lease=lease)
+    config = ReconcilerConfig(
+        common=Common(**common),
+        metrics_listen=metrics_listen,
+        lease=lease,
+        pod_metrics=pod_metrics,
+    )
     from webhook.compose import run_reconciler  # noqa: PLC0415 --help must not load everything
 
     _run(run_reconciler(config), config.common)
@@ -190,12 +204,14 @@ def reconciler(metrics_listen: Address | None, lease: str, **common: Any) -> Non
     default=True,
     help="Make a policy for all Deployments if the cluster has none.",
 )
+@_POD_METRICS
 @_common
 def run(
     listen: Address,
     metrics_listen: Address | None,
     lease: str,
     default_policy: bool,
+    pod_metrics: bool,
     **common: Any,
 ) -> None:
     """Run webhook and reconciler in one process, against any cluster.
@@ -209,6 +225,7 @@ def run(
         metrics_listen=metrics_listen,
         lease=lease,
         default_policy=default_policy,
+        pod_metrics=pod_metrics,
     )
     from webhook.compose import run_both  # noqa: PLC0415 --help must not load everything
 

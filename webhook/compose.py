@@ -47,6 +47,7 @@ from webhook.mutation.world import World
 from webhook.projection.config import Ref
 from webhook.reconciler.active import highest_term
 from webhook.reconciler.config import ConfigReconciler
+from webhook.reconciler.counting import Counting
 from webhook.reconciler.counts import count_releases
 from webhook.reconciler.detach import NotDetached, detach, remains
 from webhook.reconciler.loop import Reconciler, follow_cluster
@@ -96,7 +97,9 @@ async def run_reconciler(config: ReconcilerConfig) -> None:
         server = _health(partial(store.healthy, _STALE))
         await _plain(server, config.metrics_listen)
         async with _background(_report(store)):
-            await _until_stopped(_lead(client, store, config.common, config.lease))
+            await _until_stopped(
+                _lead(client, store, config.common, config.lease, pod_metrics=config.pod_metrics)
+            )
         await server.stop()
 
 
@@ -125,7 +128,11 @@ async def run_both(config: RunConfig) -> None:
         log.info("running", url=install.url(address, ""), identity=identity)
         try:
             async with _background(keeper.run(), _report(store)):
-                await _until_stopped(_lead(client, store, config.common, config.lease))
+                await _until_stopped(
+                    _lead(
+                        client, store, config.common, config.lease, pod_metrics=config.pod_metrics
+                    )
+                )
         finally:
             await install.unconfigure(client)
             await server.drain(grace=0.2)
@@ -168,7 +175,9 @@ async def run_detach(config: DetachConfig) -> None:
         log.info("detached")
 
 
-async def _lead(client: Client, store: Store, common: Common, lease: str) -> None:
+async def _lead(
+    client: Client, store: Store, common: Common, lease: str, *, pod_metrics: bool
+) -> None:
     async def work(
         reconciler: Reconciler, _actuator: Actuator, contents: ConfigReconciler | None
     ) -> None:
@@ -177,7 +186,7 @@ async def _lead(client: Client, store: Store, common: Common, lease: str) -> Non
             if contents is not None:
                 group.create_task(contents.run())
 
-    await _campaign(client, store, common, lease, work)
+    await _campaign(client, store, common, lease, work, pod_metrics=pod_metrics)
 
 
 async def _campaign(
@@ -188,6 +197,7 @@ async def _campaign(
     work: Callable[[Reconciler, Actuator, ConfigReconciler | None], Coroutine[Any, Any, None]],
     *,
     detaching: bool = False,
+    pod_metrics: bool = False,
 ) -> None:
     """Do the work while holding the Lease, until the work ends."""
     instance = f"{socket.gethostname()}_{secrets.token_hex(4)}"
@@ -196,7 +206,14 @@ async def _campaign(
     async def lead(term: int) -> None:
         log.info("leading", term=term)
         actuator = Actuator(client, store, term=term, instance=instance, leads=elector)
-        reconciler = Reconciler(client, store, Policies(store), actuator, detaching=detaching)
+        reconciler = Reconciler(
+            client,
+            store,
+            Policies(store),
+            actuator,
+            detaching=detaching,
+            counting=Counting(store) if pod_metrics else None,
+        )
         contents = None
         if common.config_guard:
             world = _world(store, common, common.own_identity())

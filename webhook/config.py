@@ -79,6 +79,8 @@ class ReconcilerConfig:
     common: Common
     metrics_listen: Address | None = None
     lease: str = "slipway-reconciler"
+    pod_metrics: bool = True
+    """Whether the counters of pods in a release are read, where they offer them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class RunConfig:
     listen: Address = Address("127.0.0.1", 8443)
     metrics_listen: Address | None = None
     lease: str = "slipway-reconciler"
+    pod_metrics: bool = True
     default_policy: bool = True
     """Make a default policy where the cluster has none."""
     excluded_namespaces: tuple[str, ...] = field(default=("kube-system",))

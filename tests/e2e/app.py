@@ -35,6 +35,8 @@ class App:
     """Further fields of the pod's spec."""
     container: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of its container."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Annotations of the pods."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Further labels of the pods."""
 
@@ -50,7 +52,10 @@ class App:
     def deployment(self, version: str, env: Mapping[str, str] | None = None) -> Object:
         """The Deployment at a version; ``env`` says how its pods behave."""
         labels = {"app": self.name}
-        pod_meta = {"labels": {**labels, **self.labels}}
+        pod_meta = {
+            "labels": {**labels, **self.labels},
+            **({"annotations": dict(self.notes)} if self.notes else {}),
+        }
         variables = [
             {"name": key, "value": value} for key, value in {**self.env, **(env or {})}.items()
         ]

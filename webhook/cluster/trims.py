@@ -55,7 +55,7 @@ def trim_pod(obj: Object) -> Object:
     ours = {key: value for key, value in annotations.items() if key.startswith(names.PREFIX)}
     if ours:
         slim["annotations"] = ours
-    kept = _only(status, ("phase", "podIP", "startTime"))
+    kept = _only(status, ("phase", "podIP", "hostIP", "startTime"))
     for key, trim in (("conditions", _condition), ("containerStatuses", _container)):
         if key in status:
             kept[key] = [trim(part) for part in status[key] or ()]

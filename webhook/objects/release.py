@@ -118,6 +118,14 @@ class Weight(_Camel, frozen=True):
 
     asked: int = 0
     """What the routes carry."""
+    measured: str = ""
+    """What the pods' counters showed at the end of the settle time, with one decimal."""
+    requests: int = 0
+    """How many requests that rests on."""
+    proof: Literal["", "Proved", "Unproved"] = ""
+    """Whether it is what was asked for, as far as chance allows; empty before it is known."""
+    message: str = ""
+    """Why it is unproved."""
 
 
 class Condition(_Camel, frozen=True):

@@ -9,6 +9,7 @@ from webhook.cluster.policies import Policies
 from webhook.cluster.snapshot import look_around, words_of
 from webhook.cluster.store import Store
 from webhook.objects.raw import Object
+from webhook.reconciler.counting import Counting
 from webhook.reconciler.interests import Interests
 from webhook.reconciler.queue import Key
 from webhook.release.actions import Plan
@@ -42,8 +43,16 @@ class Decider:
     around another Deployment.
     """
 
-    def __init__(self, store: Store, policies: Policies, *, detaching: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        policies: Policies,
+        *,
+        detaching: bool = False,
+        counting: Counting | None = None,
+    ) -> None:
         self._store = store
+        self._counting = counting
         self._policies = policies
         self._detaching = detaching
         self._readings: defaultdict[Key, Readings] = defaultdict(Readings)
@@ -55,6 +64,8 @@ class Decider:
         key = (deployment["metadata"]["namespace"], deployment["metadata"]["name"])
         policy = self._policies.policy_for(key[0], deployment)
         raw, words = look_around(self._store, deployment, policy, self._readings[key])
+        if self._counting:
+            raw = replace(raw, counted=self._counting.of(key))
         last = self._last.pop(key, None)
         if last is None or not there or not last.stands(raw, now):
             self._interests.note(key, words)
@@ -71,6 +82,8 @@ class Decider:
         """Keep nothing of a Deployment that is in no release any more."""
         self._interests.drop(key)
         self._readings.pop(key, None)
+        if self._counting:
+            self._counting.forget(key)
         self._last.pop(key, None)
 
     def _decision(self, raw: Raw, readings: Readings, now: datetime, *, there: bool) -> Decision:

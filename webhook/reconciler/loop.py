@@ -1,7 +1,7 @@
 """The reconciler: a change in the cluster, a decision, its writes, until there is nothing to do."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -22,6 +22,7 @@ from webhook.reconciler.active import (
     key_of_release,
     wants_engine,
 )
+from webhook.reconciler.counting import Counting
 from webhook.reconciler.counts import PhaseClock
 from webhook.reconciler.decide import Decider
 from webhook.reconciler.queue import Key, WorkQueue, utc
@@ -53,13 +54,15 @@ class Reconciler:
         actuator: Actuator,
         *,
         detaching: bool = False,
+        counting: Counting | None = None,
         now: Callable[[], datetime] = utc,
     ) -> None:
         self._now = now
         self._client = client
         self._store = store
         self._actuator = actuator
-        self._decider = Decider(store, policies, detaching=detaching)
+        self._counting = counting
+        self._decider = Decider(store, policies, detaching=detaching, counting=counting)
         self._queue = WorkQueue()
         self._active = Active(store)
         self._failures: dict[Key, int] = {}
@@ -79,6 +82,8 @@ class Reconciler:
             async with asyncio.TaskGroup() as group:
                 for _ in range(_WORKERS):
                     group.create_task(self._work())
+                if self._counting:
+                    group.create_task(self._counting.run(self._in_release))
         finally:
             unsubscribe()
             for key in list(self._active.everywhere()):
@@ -97,6 +102,12 @@ class Reconciler:
         except errors.Conflict as error:
             log.warning("stranded_until_next_term", error=str(error))
         return found.keys
+
+    def _in_release(self) -> Iterator[tuple[Key, Object]]:
+        for key in self._active.everywhere():
+            found = self._store.table(DEPLOYMENTS).get(*key)
+            if found is not None:
+                yield key, found
 
     def _changed(self, change: Change) -> None:
         """Which Deployments a change concerns."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from webhook.objects.counted import Sample
 from webhook.objects.policy import Policy
 from webhook.objects.raw import Object
 from webhook.objects.release import Release
@@ -21,6 +22,7 @@ class Raw:
     routes: Objects = field(default_factory=dict)
     releases: Sequence[Release] = ()
     policy: Policy | None = None
+    counted: tuple[Sample, ...] = ()
 
 
 def owned_by(obj: Object, uid: str) -> bool:

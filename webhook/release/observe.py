@@ -82,6 +82,7 @@ def observe(raw: Raw, readings: Readings | None = None) -> Observed:
         serving=serving,
         serves_more=serves_more,
         taken=read(_taken, raw.services),
+        counted=raw.counted,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from webhook.objects.counted import Sample
 from webhook.objects.intent import Hold, Share
 from webhook.objects.policy import Policy
 from webhook.objects.release import Release
@@ -186,5 +187,7 @@ class Observed:
     """It has more of them than the version that the hold remembers as released."""
     taken: frozenset[str] = frozenset()
     """Names of the namespace's Services that are not Slipway's."""
+    counted: tuple[Sample, ...] = ()
+    """What the pods say they answered, the newest last; empty where they don't."""
     detaching: bool = False
     """Slipway is being taken out of the cluster: every release ends, and nothing is held."""

@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from webhook.objects.release import Phase, ReleaseStatus
-from webhook.release import grants
+from webhook.release import grants, proofs
 from webhook.release.actions import Action, Announce, Plan, Record, TakeUp
 from webhook.release.at import At
 from webhook.release.begin import begin
@@ -78,7 +78,11 @@ def _advance(at: At, status: ReleaseStatus) -> Plan:
         if at.now < until:
             status = replace(status, stage_since=since)
             return _stay(at, status, (), f"{stage.doing}, until {until:%H:%M:%S}", until)
-        status = _next(at, stage.leave(at, status))
+        verdict = stage.proof(at, status, since)
+        if verdict.lacks and at.now < until + proofs.patience(at):
+            status = replace(status, stage_since=since)
+            return _stay(at, status, (), verdict.lacks, at.now + proofs.LOOK)
+        status = _next(at, stage.leave(at, replace(status, weight=verdict.weight)))
     raise RuntimeError(f"release {at.release.name} does not come to rest")
 
 

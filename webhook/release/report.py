@@ -67,10 +67,18 @@ def _notes(at: At, status: ReleaseStatus, why: str) -> tuple[str, ...]:
     return (
         *_at_once(at, status),
         *shared,
+        *_measured_otherwise(status),
         *((why,) if status.stage == "recover" else ()),
         *(_nowhere(at) if at.seen.roots and not at.routed else ()),
         *(note for route in at.seen.routes for note in route.notes),
     )
+
+
+def _measured_otherwise(status: ReleaseStatus) -> tuple[str, ...]:
+    weight = status.weight
+    if weight.proof != "Unproved" or not weight.requests:
+        return ()
+    return (f"the weight of {weight.asked} % is unproved: {weight.message}",)
 
 
 def _at_once(at: At, status: ReleaseStatus) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from webhook.objects.release import Phase
-from webhook.release import checks, grants, waits
+from webhook.release import checks, grants, proofs, waits
 from webhook.release.at import At, Status
 
 
@@ -58,6 +58,8 @@ class Stage:
     """Why the change is not in effect yet."""
     until: Callable[[At, Status, datetime], datetime] = _at_once
     """Until when it must have been in effect, given since when it is."""
+    proof: proofs.Proof = proofs.none
+    """What the counters say at the end; it is waited for, and not for ever."""
     leave: Callable[[At, Status], Status] = _unchanged
     applies: Callable[[At, Status], bool] = _always
 
@@ -176,6 +178,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             enter=grants.shift,
             lacks=waits.shifted,
             until=waits.settled,
+            proof=proofs.share,
         ),
     ),
     Phase.WAITING: (
@@ -194,6 +197,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             enter=grants.carry_all,
             lacks=waits.shifted,
             until=waits.settled,
+            proof=proofs.all_shifted,
             leave=grants.traffic_left,
         ),
         Stage(
@@ -202,6 +206,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             enter=grants.repin,
             lacks=waits.pinned,
             until=waits.settled,
+            proof=proofs.stable_left,
             leave=grants.traffic_left,  # that of clients in the cluster only goes now
             applies=_named,
         ),
@@ -258,6 +263,7 @@ STAGES: Final[Mapping[Phase, tuple[Stage, ...]]] = {
             enter=grants.retreat,
             lacks=waits.retreated,
             until=waits.left_settled,
+            proof=proofs.canary_left,
             leave=grants.traffic_left,
             applies=lambda _at, s: not s.stays,
         ),

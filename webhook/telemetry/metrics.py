@@ -56,6 +56,13 @@ RELEASE_STEP_DURATION: Final = Histogram(
     registry=REGISTRY,
 )
 
+SCRAPES: Final = Counter(
+    "slipway_pod_scrapes_total",
+    "Pages of pods asked for to measure shares of traffic; result is read, no_counter or failed.",
+    ["result"],
+    registry=REGISTRY,
+)
+
 API_REQUESTS: Final = Counter(
     "slipway_api_requests_total",
     "Calls to the API server; code is the HTTP status, or none if no answer came.",

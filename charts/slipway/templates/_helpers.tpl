@@ -222,7 +222,8 @@ spec:
         {{- end }}
 {{- end }}
 
-{{/* The NetworkPolicy of one program: root, component, ports that anyone in the cluster may reach. */}}
+{{/* The NetworkPolicy of one program: root, component, ports that anyone in the cluster may reach,
+and whether it reaches pods. */}}
 {{- define "slipway.networkPolicy" -}}
 {{- $root := .root -}}
 apiVersion: networking.k8s.io/v1
@@ -255,6 +256,11 @@ spec:
         {{- range $root.Values.networkPolicy.apiServerPorts }}
         - {port: {{ . }}, protocol: TCP}
         {{- end }}
+    {{- if .pods }}
+    # Pods in a release, for their counters, at whatever port they have them.
+    - to:
+        - namespaceSelector: {}
+    {{- end }}
     {{- with $root.Values.networkPolicy.extraEgress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

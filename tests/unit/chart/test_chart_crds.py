@@ -148,7 +148,9 @@ def test_a_release_tells_its_story_in_columns() -> None:
     """What `kubectl get releases` shows, and which of it only with `-o wide`."""
     columns = version("Release")["additionalPrinterColumns"]
     shown = [column["name"] for column in columns if not column.get("priority")]
-    assert shown == ["Deployment", "Version", "Phase", "Step", "Weight", "Ready", "Reason", "Age"]
+    assert shown == [
+        "Deployment", "Version", "Phase", "Step", "Weight", "Measured", "Ready", "Reason", "Age",
+    ]  # fmt: skip
     known = {path for path, _ in fields(schema("Release"))}
     own = [
         column["jsonPath"] for column in columns if not column["jsonPath"].startswith(".metadata")

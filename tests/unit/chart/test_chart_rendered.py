@@ -209,7 +209,23 @@ def test_the_job_of_an_uninstall_reaches_the_api_server_and_is_reached_by_nobody
     assert spec["podSelector"]["matchLabels"].items() <= pod["labels"].items()
     assert "ingress" not in spec
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    assert spec["egress"] == chart.one("NetworkPolicy", "slipway-reconciler")["spec"]["egress"]
+    assert spec["egress"] == chart.one("NetworkPolicy", "slipway-webhook")["spec"]["egress"]
+
+
+def test_only_the_reconciler_reaches_pods_and_only_to_read_their_counters(render: Render) -> None:
+    """Without podMetrics it neither asks them nor could."""
+    to_pods = {"to": [{"namespaceSelector": {}}]}
+    on, off = render(), render("--set=podMetrics.enabled=false")
+    for chart, component, reaches in (
+        (on, "reconciler", True),
+        (on, "webhook", False),
+        (off, "reconciler", False),
+    ):
+        policy = chart.one("NetworkPolicy", f"slipway-{component}")
+        assert (to_pods in policy["spec"]["egress"]) is reaches
+    for chart, args in ((on, False), (off, True)):
+        pod = chart.one("Deployment", "slipway-reconciler")["spec"]["template"]["spec"]
+        assert ("--no-pod-metrics" in pod["containers"][0]["args"]) is args
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_a_pod_keeps_only_how_it_fares() -> None:
         "status": {
             "phase": "Running",
             "podIP": "10.244.0.7",
+            "hostIP": "10.0.0.1",
             "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [
                 {

@@ -6,12 +6,14 @@ steps on a virtual clock. `native.py` has the Deployment controller, `rules.py` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 from native import Pod, ReplicaSet, roll
 
+from webhook.objects.counted import Sample
 from webhook.objects.intent import Hold, Share
 from webhook.objects.policy import Policy
 from webhook.objects.release import Release, ReleaseStatus
@@ -98,6 +100,9 @@ class Cluster:
     release: Release | None = None
     finished: list[Release] = field(default_factory=list)
     log: list[tuple[datetime, act.Action]] = field(default_factory=list)
+    answers: Callable[[Cluster], dict[str, float]] | None = None
+    """Requests that the pods of each hash answer in a second, where they tell."""
+    counted: list[Sample] = field(default_factory=list)
 
     # What users and the world do
 
@@ -205,6 +210,7 @@ class Cluster:
             serving=serving and Stable(f"r-{serving.version}", serving.version, Keys()),
             serves_more=bool(serving and self._ready(serving) > self._ready(stable)),
             taken=frozenset(self.services),
+            counted=tuple(self.counted),
         )
 
     def _ready(self, rs: ReplicaSet | None) -> int:
@@ -332,8 +338,23 @@ class Cluster:
         for rs in self.replicasets.values():
             rs.reconcile(self)
         self._offer()
+        self._count()
         self.observed_generation = self.generation
         return self._shape() != before
+
+    def _count(self) -> None:
+        if self.answers is None:
+            return
+        before = self.counted[-1].requests if self.counted else {}
+        grown = {hash_: before.get(hash_, 0.0) + n for hash_, n in self.answers(self).items()}
+        self.counted.append(Sample(self.now, {**before, **grown}, {}))
+
+    def weight_live(self) -> int:
+        """What the first route's proxy does now, in percent: late by the lag."""
+        route = next(iter(self.routes.values()))
+        then = self.now - self.lag
+        shares = next((was for ended, was in route.before if ended > then), route.shares)
+        return next((share.weight for share in shares.values()), 0)
 
     def _offer(self) -> None:
         """EndpointSlices follow selectors and readiness."""
