@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tests.simulation.api_server import ApiServer
 from tests.simulation.client import Crashed, FakeClient, Trouble
 from tests.simulation.clock import Clock, Later, Task
+from tests.simulation.hearsay import Hearsay
 from tests.simulation.patches import Object
 from tests.simulation.watches import Watch
 from webhook.cluster import errors
@@ -67,6 +68,7 @@ class Process:
         broke: Callable[[BaseException], None],
         decided: Callable[[Observed, Plan], None],
         beside: Callable[[Process, Store], Beside] | None = None,
+        counting: Hearsay | None = None,
     ) -> None:
         self._clock, self._dice, self._term = clock, dice, term
         self._ended, self._broke, self._decided = ended, broke, decided
@@ -74,7 +76,8 @@ class Process:
         self.dead = False
         self._client: Any = FakeClient(api, trouble)
         self._store = Store(self._client)
-        self._decider = Decider(self._store, Policies(self._store))
+        self._counting = counting
+        self._decider = Decider(self._store, Policies(self._store), counting=counting)
         self._actuator = Actuator(
             self._client, self._store, term=term, instance=f"p{term}", leads=self
         )
@@ -263,7 +266,7 @@ class Process:
         self, deployment: Object, now: datetime, *, there: bool, alike: tuple[Observed, Plan]
     ) -> None:
         """Rule 5: who knows nothing of the decisions before decides the same."""
-        newcomer = Decider(self._store, Policies(self._store))
+        newcomer = Decider(self._store, Policies(self._store), counting=self._counting)
         if newcomer.decide(deployment, now, there=there) != alike:
             self._broke(AssertionError("rule 5: the same inputs gave another plan"))
 

@@ -97,6 +97,8 @@ class Scenario:
     """Strategies beyond ``setWeight`` and ``pause`` as well."""
     config: bool = False
     """Whether the Deployment uses a ConfigMap and a Secret, and the policy guards them."""
+    counters: bool = False
+    """Whether pods say what they answer, truly or not; see `hearsay.py`."""
 
 
 def scenario(seed: int, *, everything: bool = True, config: bool | None = None) -> Scenario:
@@ -121,6 +123,7 @@ def scenario(seed: int, *, everything: bool = True, config: bool | None = None) 
         features=dice.random() < 0.8,
         everything=everything,
         budget=dice.choice((None, 1, 2, "50%", "100%")),
+        counters=random.Random(f"{seed} counters").random() < 0.15,  # noqa: S311 dice for tests
     )
     drawn = dice.random() < _GUARDED  # the last draw: without, a seed is what it was before
     wanted = drawn if config is None else config

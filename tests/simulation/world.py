@@ -19,6 +19,7 @@ from tests.simulation.deployments import (
     is_ready,
 )
 from tests.simulation.excuses import Excuses
+from tests.simulation.hearsay import Hearsay
 from tests.simulation.patches import Object
 from tests.simulation.pods import Kubelets
 from tests.simulation.process import Process
@@ -167,12 +168,17 @@ class World:
             broke=self.broke,
             decided=self._decided,
             beside=self._beside if self.contents and self.installed else None,
+            counting=self._hearsay(),
         )
         self.processes.append(process)
         self._current = process
         self.note(f"process {self.term} leads")
         process.start()
         return process
+
+    def _hearsay(self) -> Hearsay | None:
+        counted = self.scenario.counters
+        return Hearsay(self.clock, self.api, self.scenario.seed) if counted else None
 
     def _beside(self, process: Process, store: Store) -> ConfigProcess:
         return ConfigProcess(self, process, store, self.term)

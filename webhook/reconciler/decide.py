@@ -3,13 +3,14 @@
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from webhook.cluster.kinds import Kind
 from webhook.cluster.policies import Policies
 from webhook.cluster.snapshot import look_around, words_of
 from webhook.cluster.store import Store
+from webhook.objects.counted import Sample
 from webhook.objects.raw import Object
-from webhook.reconciler.counting import Counting
 from webhook.reconciler.interests import Interests
 from webhook.reconciler.queue import Key
 from webhook.release.actions import Plan
@@ -36,6 +37,18 @@ class Decision:
         return self.raw == raw
 
 
+class Counted(Protocol):
+    """Who knows what pods have answered; see `webhook.reconciler.counting`."""
+
+    def of(self, key: Key) -> tuple[Sample, ...]:
+        """The looks at one Deployment's pods, the newest last."""
+        ...
+
+    def forget(self, key: Key) -> None:
+        """Keep nothing of a Deployment that is in no release any more."""
+        ...
+
+
 class Decider:
     """Decides for each Deployment, and knows what it read for the decision before.
 
@@ -49,7 +62,7 @@ class Decider:
         policies: Policies,
         *,
         detaching: bool = False,
-        counting: Counting | None = None,
+        counting: Counted | None = None,
     ) -> None:
         self._store = store
         self._counting = counting

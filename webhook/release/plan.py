@@ -81,7 +81,7 @@ def _advance(at: At, status: ReleaseStatus) -> Plan:
         verdict = stage.proof(at, status, since)
         if verdict.lacks and at.now < until + proofs.patience(at):
             status = replace(status, stage_since=since)
-            return _stay(at, status, (), verdict.lacks, at.now + proofs.LOOK)
+            return _stay(at, status, (), verdict.lacks, proofs.next_look(at, since))
         status = _next(at, stage.leave(at, replace(status, weight=verdict.weight)))
     raise RuntimeError(f"release {at.release.name} does not come to rest")
 

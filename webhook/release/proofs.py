@@ -65,6 +65,11 @@ def patience(at: At) -> timedelta:
     return max(_LONGEST, 2 * parse_duration(at.release.spec.traffic.settle))
 
 
+def next_look(at: At, since: datetime) -> datetime:
+    """When the counters are looked at again; the same for every moment before it."""
+    return since + ((at.now - since) // LOOK + 1) * LOOK
+
+
 def none(_at: At, status: Status, _since: datetime) -> Verdict:
     """Nothing is asked that counters could prove."""
     return Verdict(status.weight)
@@ -72,9 +77,10 @@ def none(_at: At, status: Status, _since: datetime) -> Verdict:
 
 def share(at: At, status: Status, since: datetime) -> Verdict:
     """The new version has the part of the requests that it was granted."""
-    seen = _window(at, status, _settling(at, since))
+    longest = max(_LONGEST, parse_duration(at.release.spec.traffic.settle))
+    seen = _window(at, status, _settling(at, since), longest)
     if seen is None:
-        return _unseen(at, status)
+        return _unseen(at, status, since)
     if seen.of_users < ENOUGH:
         return Verdict(_unproved(status, f"{max(0, seen.of_users):.0f} requests are too few", seen))
     if beside := _beside(at, status):
@@ -127,9 +133,9 @@ def all_shifted(at: At, status: Status, since: datetime) -> Verdict:
 
 
 def _left(at: At, status: Status, since: datetime, version: str, *, stable: bool) -> Verdict:
-    seen = _window(at, status, max(_settling(at, since), at.now - _STILL - LOOK))
+    seen = _window(at, status, _settling(at, since), _STILL + LOOK)
     if seen is None:
-        return _unseen(at, status)
+        return _unseen(at, status, since)
     got, noise = (seen.stable, seen.noise_stable) if stable else (seen.canary, seen.noise_canary)
     if got <= noise * seen.seconds * 1.5:
         return Verdict(_proved(status, seen))
@@ -137,9 +143,9 @@ def _left(at: At, status: Status, since: datetime, version: str, *, stable: bool
     return Verdict(_unproved(status, why, seen), why)
 
 
-def _unseen(at: At, status: Status) -> Verdict:
-    """No two looks yet; another comes soon if there ever was one."""
-    if not at.seen.counted or at.seen.counted[-1].at < at.now - _FORGOTTEN:
+def _unseen(at: At, status: Status, since: datetime) -> Verdict:
+    """No two looks yet; another comes soon if there was one of late."""
+    if not at.seen.counted or at.seen.counted[-1].at < since - _FORGOTTEN:
         return Verdict(_unproved(status, "no counters"))
     return Verdict(_unproved(status, "no counters"), "the counters are looked at")
 
@@ -149,13 +155,11 @@ def _settling(at: At, since: datetime) -> datetime:
     return since + parse_duration(at.release.spec.traffic.settle) / 2
 
 
-def _window(at: At, status: Status, since: datetime) -> _Window | None:
-    """From the first look after a moment to the last; the last ten seconds of a long wait."""
-    from_ = max(since, at.now - max(_LONGEST, parse_duration(at.release.spec.traffic.settle)))
-    looks = [sample for sample in at.seen.counted if sample.at >= from_]
-    if len(looks) < 2:
-        return None
-    return _between(looks[0], looks[-1], status.canary_hash)
+def _window(at: At, status: Status, since: datetime, longest: timedelta) -> _Window | None:
+    """From the first look after a moment to the last; of many, those of the longest time."""
+    looks = [sample for sample in at.seen.counted if sample.at >= since]
+    looks = [sample for sample in looks if sample.at >= looks[-1].at - longest]
+    return _between(looks[0], looks[-1], status.canary_hash) if len(looks) > 1 else None
 
 
 def _between(first: Sample, last: Sample, canary: str) -> _Window:
