@@ -144,6 +144,33 @@ def test_a_route_that_is_new_in_mid_release_carries_the_split(
     shop.assert_left_as(*shop.manifests("v2"), new)
 
 
+def test_a_route_that_the_policy_leaves_out_stays_with_the_released_version(
+    scene: Callable[..., Scene],
+) -> None:
+    """Half of the shop's users see v2; the admins' own route is v1's until the promotion."""
+    shop = scene("httproute", steps=HALF)
+    admin = shop.second_route("admin")
+    shop.lab.apply([admin])
+    host = admin["spec"]["hostnames"][0]
+    shop.wait_answer(host)
+    left_out = {"routes": {"exclude": [{"kind": "HTTPRoute", "name": "admin"}]}}
+    shop.lab.patch(
+        "releasepolicies.slipway.dev", "quick", {"spec": {"traffic": left_out}}, shop.namespace
+    )
+    admins = shop.lab.probe(host, rate=50)
+    shop.until_half("v2")
+    shop.wait_noted("v2", f"HTTPRoute {shop.namespace}/admin is left out by the policy")
+    half = time.time()
+    shop.lab.wait(lambda: admins.report().between(since=half).total > 50, 20, "50 admins")
+    assert admins.report().versions == ["v1"]
+    shop.finish("v2")
+    report = shop.end()
+    assert report.by_version["v2"]
+    seen = admins.stop()
+    assert (seen.failed, seen.versions) == (0, ["v1", "v2"])
+    shop.assert_left_as(*shop.manifests("v2"), admin)
+
+
 def test_a_selector_that_grows_with_the_pods_labels_never_leaves_its_service_empty(
     scene: Callable[..., Scene],
 ) -> None:

@@ -52,6 +52,7 @@ def _running(release: Release) -> Running:
         name=release.name,
         pod_labels=release.spec.pod_labels,
         root_hash=status.root_hash,
+        routes=release.spec.traffic.routes,
         fenced=status.fenced,
         shares=shares(release, status),
     )

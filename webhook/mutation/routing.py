@@ -62,9 +62,11 @@ def _split_for_new(
     named: frozenset[tuple[str, str]], request: Request, world: World
 ) -> Split | None:
     """A route that appears (again) in mid-release carries the split from its first moment."""
+    route = request.kind, request.namespace, request.name
     shares = {
         service: share
         for running in world.running_in(request.namespace)
+        if running.routes.divides(*route)
         for service, share in running.shares.items()
         if (request.namespace, service) in named
     }

@@ -1,11 +1,11 @@
 """What a decision at admission may know beside the write itself: policies and running releases."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from webhook.objects.intent import Share
-from webhook.objects.policy import Policy
+from webhook.objects.policy import Policy, Routes
 from webhook.objects.raw import Object
 from webhook.projection.config import Ref
 
@@ -20,6 +20,8 @@ class Running:
     """The ReplicaSet whose pods every Service of this Deployment selects now."""
     shares: Mapping[str, Share]
     """By root Service: the split that its routes carry now."""
+    routes: Routes = field(default_factory=Routes)
+    """Which routes are divided at all."""
     fenced: bool = False
     """Of these pods only those that are labelled as serving."""
 

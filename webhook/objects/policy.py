@@ -39,13 +39,42 @@ class PolicyError(ValueError):
     """A policy's spec can't be read; the message names the field and what would be right."""
 
 
+class RouteSelector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names routes; what is left out is any."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    def selects(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether it means this route."""
+        pairs = ((self.kind, kind), (self.namespace, namespace), (self.name, name))
+        return all(wanted in ("", found) for wanted, found in pairs)
+
+
+class Routes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of the routes that lead to a Service are divided between the versions."""
+
+    include: tuple[RouteSelector, ...] = ()
+    """Empty: all that are found."""
+    exclude: tuple[RouteSelector, ...] = ()
+    """Requests of these stay with the released version until the promotion."""
+
+    def divides(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether a route is one of them."""
+        route = (kind, namespace, name)
+        wanted = not self.include or any(each.selects(*route) for each in self.include)
+        return wanted and not any(each.selects(*route) for each in self.exclude)
+
+
 class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long traffic takes to follow a change, and to leave a pod."""
+    """How long traffic takes to follow a change, and to leave a pod; and by which routes."""
 
     settle: str = "5s"
     """From a route reported as programmed until it is taken as live."""
     drain: str = "30s"
     """From the proof that traffic left until a pod or Service may go."""
+    routes: Routes = Routes()
 
     def __post_init__(self) -> None:
         parse_duration(self.settle)
@@ -150,6 +179,7 @@ def _field_names() -> list[str]:
     structs = (
         PolicySpec, Match, Strategy, Canary, BlueGreen, Preview, Stickiness, Step, Pause,
         CanaryScale, HeaderRoute, HeaderMatch, StringMatch, MirrorRoute, RequestMatch,
-        AnalysisStep, TemplateRef, Traffic, Guardrails, RollbackWindow, Config, LabelSelector,
+        AnalysisStep, TemplateRef, Traffic, Routes, RouteSelector, Guardrails,
+        RollbackWindow, Config, LabelSelector,
     )  # fmt: skip
     return sorted({f.encode_name for s in structs for f in msgspec.structs.fields(s)})

@@ -1,7 +1,7 @@
 """From raw Services, slices and routes to how traffic reaches a Deployment's pods."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 from webhook import names
 from webhook.objects.raw import Object
@@ -118,18 +118,25 @@ def splittable(
 
 def routes_of(
     objects: Objects, namespace: str, wanted: frozenset[str], running: ReleaseSpec | None
-) -> tuple[tuple[RouteView, ...], frozenset[str]]:
-    """Routes to these Services, but for their `state_of`, and which of the Services have one."""
+) -> tuple[tuple[RouteView, ...], frozenset[str], tuple[RouteRef, ...]]:
+    """Routes to these Services, but for their `state_of`, which of the Services have one, and
+    the routes that the policy leaves out."""
     out: list[RouteView] = []
+    left: list[RouteRef] = []
     for router in ROUTERS.values():
         for found in router.finds(objects, namespace, wanted):
             meta = found.object["metadata"]
             shares = router.shares(objects, found.object, namespace)
+            ref = RouteRef(router.kind, meta["namespace"], meta["name"])
+            chosen = running is None or running.traffic.routes.divides(*astuple(ref))
+            if not chosen and not shares:  # one that was divided has to become its user's own
+                left.append(ref)
+                continue
             asked = shares_needed(running, found.roots) if running else {}
             about = objects, found.object, namespace
             out.append(
                 RouteView(
-                    ref=RouteRef(router.kind, meta["namespace"], meta["name"]),
+                    ref=ref,
                     roots=found.roots,
                     shares={root: s for root, s in shares.items() if root in wanted},
                     unprogrammed=None,
@@ -139,7 +146,7 @@ def routes_of(
                 )
             )
     routed = frozenset[str]().union(*(route.roots for route in out))
-    return tuple(sorted(out, key=lambda route: route.ref)), routed
+    return tuple(sorted(out, key=lambda route: route.ref)), routed, tuple(sorted(left))
 
 
 def asked_of(objects: Objects) -> Objects:

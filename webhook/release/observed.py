@@ -174,6 +174,8 @@ class Observed:
     roots: tuple[RootView, ...] = ()
     canaries: tuple[CanaryView, ...] = ()
     routes: tuple[RouteView, ...] = ()
+    left_out: tuple[RouteRef, ...] = ()
+    """Routes to the Services that the policy does not want divided."""
     strays: tuple[RouteRef, ...] = ()
     """Objects made for a route that does not need them any more."""
     release: Release | None = None

@@ -70,6 +70,11 @@ def _notes(at: At, status: ReleaseStatus, why: str) -> tuple[str, ...]:
         *_measured_otherwise(status),
         *((why,) if status.stage == "recover" else ()),
         *(_nowhere(at) if at.seen.roots and not at.routed else ()),
+        *(
+            f"{ref} is left out by the policy: its requests stay with "
+            f"{at.release.spec.stable.version} until the promotion"
+            for ref in at.seen.left_out
+        ),
         *(note for route in at.seen.routes for note in route.notes),
     )
 

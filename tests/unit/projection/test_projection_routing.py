@@ -1,6 +1,7 @@
 """Pins on Services and splits on HTTPRoutes through all that users write in mid-release."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from tests.strategies import (
 from webhook import names
 from webhook.mutation.world import Running
 from webhook.objects.intent import Pin, Share, Split
+from webhook.objects.policy import Routes, RouteSelector
 from webhook.projection.fields import annotate, annotations, read, write
 from webhook.traffic.nginx_ingress import canary_ingress
 
@@ -269,3 +271,13 @@ def test_nobody_else_says_whose_decision_a_canary_ingress_carries(term: int | No
     assert server.stored == before
     forged = Server().create(annotate(before, {names.SPLIT: text}))
     assert names.SPLIT not in annotations(forged.stored)
+
+
+def test_a_route_that_the_policy_leaves_out_is_not_split_when_it_appears() -> None:
+    """Neither from its first moment, nor later."""
+    routes = Routes(exclude=(RouteSelector(kind="HTTPRoute", name="web"),))
+    left = replace(RUNNING, routes=routes)
+    server = Server(FakeWorld(running=(left,))).create(route([backend("web")]))
+    assert note(server.stored, names.SPLIT) is None
+    server = Server(FakeWorld(running=(left,))).create(route([backend("web")], name="other"))
+    assert note(server.stored, names.SPLIT) is not None

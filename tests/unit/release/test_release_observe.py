@@ -12,6 +12,7 @@ from raw_objects import UID, live, pod, release, replicaset, slice_of
 from tests.strategies import Object, backend, ingress, route, service, template
 from webhook import names
 from webhook.objects.intent import Hold, Pin, Share, Split
+from webhook.objects.policy import Routes, RouteSelector, Traffic
 from webhook.objects.release import Phase, ReleaseStatus
 from webhook.projection.service import project_pin
 from webhook.projection.template import revision_of, stable_from
@@ -260,6 +261,49 @@ def test_routes_of_both_kinds_are_seen_with_their_splits() -> None:
     assert root(view).routed
     assert not root(view, "admin").routed
     assert view.strays == ()
+
+
+@pytest.mark.parametrize(
+    ("routes", "divided", "left"),
+    [
+        (Routes(), ["a", "b"], []),
+        (Routes(exclude=(RouteSelector(name="b"),)), ["a"], ["HTTPRoute shop/b"]),
+        (Routes(include=(RouteSelector(kind="HTTPRoute", name="b"),)), ["b"], ["HTTPRoute shop/a"]),
+        (
+            Routes(include=(RouteSelector(kind="Ingress"),)),
+            [],
+            ["HTTPRoute shop/a", "HTTPRoute shop/b"],
+        ),
+        (Routes(exclude=(RouteSelector(namespace="elsewhere"),)), ["a", "b"], []),
+    ],
+)
+def test_a_policy_says_which_routes_are_divided(
+    routes: Routes, divided: list[str], left: list[str]
+) -> None:
+    """Of several routes to a Service; those that are left out are told of."""
+    running = release("web-2")
+    spec = replace(running.spec, traffic=Traffic(routes=routes))
+    view = seen(
+        services=[service()],
+        routes={"HTTPRoute": [route([backend("web")], name=name) for name in ("a", "b")]},
+        releases=[replace(running, spec=spec)],
+    )
+    assert [each.ref.name for each in view.routes] == divided
+    assert [str(ref) for ref in view.left_out] == left
+    assert root(view).routed is bool(divided)
+
+
+def test_a_route_that_was_divided_before_its_policy_left_it_out_becomes_its_users_own() -> None:
+    """It is not forgotten with a split in it."""
+    split = Split(shares={"web": Share("web-canary", 20)})
+    running = release("web-2")
+    out = Traffic(routes=Routes(exclude=(RouteSelector(kind="HTTPRoute"),)))
+    view = seen(
+        services=[service()],
+        routes={"HTTPRoute": [httproute.project(route([backend("web")]), split)]},
+        releases=[replace(running, spec=replace(running.spec, traffic=out))],
+    )
+    assert [each.shares for each in view.routes] == [split.shares]
 
 
 def test_a_route_is_live_once_its_gateway_reports_its_present_generation() -> None:
