@@ -50,7 +50,11 @@ EVERYTHING: dict[str, Any] = {
             ],
         }
     },
-    "traffic": {"settle": "2s", "drain": "10s"},
+    "traffic": {
+        "settle": "2s",
+        "drain": "10s",
+        "routes": {"include": [{"kind": "HTTPRoute"}], "exclude": [{"name": "admin"}]},
+    },
     "promotion": "Manual",
     "rollbackWindow": {"revisions": 3},
     "config": {"guard": True},
