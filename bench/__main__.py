@@ -4,7 +4,7 @@ import os
 
 import click
 
-from bench import apply_to_pod, many_releases, release_time, reviews_per_second
+from bench import apply_to_pod, many_releases, release_time, reviews_per_second, traffic_step
 from bench.measure import LOAD_CORE
 from bench.results import FILE, merge, show
 
@@ -16,7 +16,7 @@ from bench.results import FILE, merge, show
 @click.option("--seconds", default=2.0, show_default=True, help="Length of a run.")
 @click.option(
     "--only",
-    type=click.Choice(["reviews", "apply", "release", "many"]),
+    type=click.Choice(["reviews", "apply", "release", "steps", "many"]),
     help="One of them; default: all.",
 )
 def main(rounds: int, seconds: float, only: str | None) -> None:
@@ -36,6 +36,10 @@ def main(rounds: int, seconds: float, only: str | None) -> None:
         rows = release_time.measure(rounds)
         merge(rows)
         show("A release of five steps, apart from the waits of its policy", rows)
+    if only in (None, "steps"):
+        rows = traffic_step.measure(rounds)
+        merge(rows)
+        show("A traffic step at each router, apart from the settle time of its policy", rows)
     if only in (None, "many"):
         rows = many_releases.measure(rounds)
         merge(rows)

@@ -212,6 +212,12 @@ class Lab:
         argv += ["--host", host] if host else []
         return Probe(self.spawn(name, [*argv, "--out", str(out)]), out, rate)
 
+    def balance(self, namespace: str, sync: float = 1.0) -> Process:
+        """Let the Services of a namespace answer at their cluster IPs; see `lab.balancer`."""
+        argv = [sys.executable, "-m", "lab.balancer", f"--kubeconfig={self.kubeconfig}"]
+        argv += [f"--namespace={namespace}", f"--sync={sync}"]
+        return self.spawn(f"balancer-{namespace}", argv)
+
     # Objects --------------------------------------------------------------------------------
 
     def apply(

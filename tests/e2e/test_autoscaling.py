@@ -9,6 +9,7 @@ from lab.api import Object
 from lab.cluster import Lab
 from tests.e2e.app import GRACEFUL
 from tests.e2e.conftest import HALF
+from tests.e2e.pace import PRODUCTION
 from tests.e2e.scene import Scene
 from tests.e2e.test_scaling import QUARTER_AND_HALF, up_and_down_in_every_step
 
@@ -155,7 +156,7 @@ def test_an_autoscaler_that_waits_for_new_pods_goes_on_when_they_are_taken_back(
 
     The load asks for 6. With the 2 new pods that never get ready gone, there are 6.
     """
-    shop = autoscaled("httproute", spec={"progressDeadlineSeconds": 8})
+    shop = autoscaled("httproute", spec={"progressDeadlineSeconds": 30 if PRODUCTION else 8})
     before = rescales(shop)
     shop.apply("v2", {"READY": "false"})
     shop.wait_pods(v1=4, v2=2)

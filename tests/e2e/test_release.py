@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from lab.probe import Report
 from tests.e2e.objects import users_part
+from tests.e2e.pace import SYNC
 from tests.e2e.scene import Scene
+from tests.soak.scale import Share
 
 pytestmark = pytest.mark.e2e
 
@@ -47,6 +50,29 @@ def test_without_a_route_the_share_follows_the_count_of_pods(scene: Callable[...
     second = report.share("v2", *weights[1][1:])
     assert abs(second - 1 / 2) < 0.08, shop.story()
     assert report.share("v2", since=shop.sights[-1].at) == 1.0
+    assert_as_applied(shop, "v2")
+
+
+def test_clients_inside_the_cluster_are_given_new_pods_step_by_step(
+    scene: Callable[..., Scene],
+) -> None:
+    """No route at all: each connection to the Service goes to a ready pod at random."""
+    shop = scene("none")
+    balancer = shop.lab.balance(shop.namespace, SYNC)
+    address = shop.lab.get("services", "web", shop.namespace)["spec"]["clusterIP"]
+    inside = shop.lab.probe(url=f"http://{address}:80/", rate=150)
+    shop.lab.wait(lambda: inside.report().total > 50, 20, "the first connections")
+    shop.apply("v2")
+    shop.wait_for("v2", "Succeeded")
+    shop.end()
+    report = inside.stop()
+    assert report.failed == 0, f"{report}\n{shop.story()}"
+    for (_, since, until), pods in zip(shop._pauses("v2"), (1 / 5, 1 / 2), strict=True):
+        # Kept-alive connections stay where they are.
+        new = Report(tuple(a for a in report.between(since, until).answers if not a.reused))
+        share = Share("inside", "v2", pods, new.total, new.by_version["v2"])
+        assert share.inside, f"{share}\n{shop.story()}"
+    balancer.stop()
     assert_as_applied(shop, "v2")
 
 
