@@ -60,6 +60,7 @@ def test_clients_inside_the_cluster_are_given_new_pods_step_by_step(
     shop = scene("none")
     balancer = shop.lab.balance(shop.namespace, SYNC)
     address = shop.lab.get("services", "web", shop.namespace)["spec"]["clusterIP"]
+    shop.lab.wait(lambda: _answers(shop, address), 20, f"{address} to answer")
     inside = shop.lab.probe(url=f"http://{address}:80/", rate=150)
     shop.lab.wait(lambda: inside.report().total > 50, 20, "the first connections")
     shop.apply("v2")
@@ -88,6 +89,13 @@ def test_a_deployment_without_any_service_is_released_step_by_step(
     shop.wait_for("v7", "Succeeded")
     assert shop.kubectl("rollout", "status", "deployment/worker").returncode == 0
     shop.end()
+
+
+def _answers(shop: Scene, address: str) -> bool:
+    try:
+        return shop.lab.fetch("GET", address, 80, "/").ok
+    except OSError:
+        return False
 
 
 def assert_as_applied(shop: Scene, version: str) -> None:
