@@ -59,7 +59,11 @@ EVERYTHING: dict[str, Any] = {
     "rollbackWindow": {"revisions": 3},
     "config": {"guard": True},
     "progressDeadline": "5m",
-    "guardrails": {"onUnguardable": "Deny", "onSharedService": "Deny"},
+    "guardrails": {
+        "onUnguardable": "Deny",
+        "onSharedService": "Deny",
+        "onUnsupportedStep": "Skip",
+    },
     "revisionHistoryLimit": 3,
 }
 GREEN: dict[str, Any] = {

@@ -112,3 +112,24 @@ def test_a_mirror_that_the_gateway_can_t_do_ends_the_release_before_any_pod(
     assert "HTTPRouteRequestMirror" in status["message"]
     assert shop.pods() == {"v1": 4}
     shop.end()
+
+
+def test_a_policy_may_let_a_step_be_left_out_that_the_gateway_can_t_do(
+    scene: Callable[..., Scene],
+) -> None:
+    """`onUnsupportedStep: Skip`: the release goes on without the mirror, and says so."""
+    shop = scene("httproute")
+    mirror = {"setMirrorRoute": {"name": "copy", "percentage": 20}}
+    steps = [{"setWeight": 25}, mirror, {"pause": {}}]
+    policy(
+        shop,
+        strategy={"canary": {"steps": steps}},
+        guardrails={"onUnsupportedStep": "Skip"},
+    )
+    shop.apply("v2")
+    shop.wait_for("v2", "Waiting")
+    shop.wait_noted("v2", "left out, as the policy allows: HTTPRoute")
+    shop.approve("v2")
+    shop.wait_for("v2", "Succeeded")
+    shop.end()
+    shop.assert_left_as(*shop.manifests("v2"))

@@ -40,7 +40,7 @@ def random_policy(dice: random.Random, settle: int, drain: int, *, everything: b
     if everything and dice.random() < 0.25:
         spec["rollbackWindow"] = {"revisions": dice.choice((1, 2))}
     if everything and dice.random() < 0.25:
-        spec["guardrails"] = {"onSharedService": "Deny"}
+        spec["guardrails"] = {"onSharedService": "Deny", "onUnsupportedStep": "Skip"}
     return spec
 
 

@@ -96,6 +96,9 @@ class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     on_shared_service: Literal["Allow", "Deny"] = "Allow"
     """A Service that also serves other workloads' pods can't be pinned: let new pods have its
     requests as soon as they are ready, or end the release before there are any."""
+    on_unsupported_step: Literal["Deny", "Skip"] = "Deny"
+    """A header, mirror or preview route that one of the routes can't carry: end the release before
+    any traffic has moved, or go on without it."""
 
 
 class RollbackWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -100,6 +100,7 @@ class ReleaseSpec(_Camel, frozen=True):
     progress_deadline_seconds: int
     promotion: Promotion = "Automatic"
     on_shared_service: Literal["Allow", "Deny"] = "Allow"
+    on_unsupported_step: Literal["Deny", "Skip"] = "Deny"
     paused: bool = False
     abort: bool = False
     approve: int = 0
@@ -147,6 +148,10 @@ class Routing(_Camel, frozen=True):
     """A host name."""
 
 
+Feature: TypeAlias = Literal["headers", "mirrors", "preview"]
+"""What a step may ask of a route beside a weight; as the fields of `Routing` are called."""
+
+
 class SharedOut(_Camel, frozen=True):
     """A root Service and the canary Service beside it."""
 
@@ -168,6 +173,8 @@ class ReleaseStatus(_Camel, frozen=True):
     split: int | None = None
     """Percent that routes send to the canary Services; absent while routes are the user's own."""
     routing: Routing = Routing()
+    skipped: tuple[Feature, ...] = ()
+    """What not every route can carry, and the policy lets be left out."""
     hold: str = ""
     """``Gate``, ``Step``, ``Halt``, ``Aborted``, or empty once the hold is lifted."""
     canary_hash: str = ""

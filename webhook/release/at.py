@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from math import ceil
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
-from webhook.objects.release import Phase, Release, ReleaseStatus, Routing
+from webhook.objects.release import Feature, Phase, Release, ReleaseStatus, Routing
 from webhook.objects.steps import Step
 from webhook.release import program
 from webhook.release.observed import Observed
 
 Status: TypeAlias = ReleaseStatus
+
+_NOTHING: Final[dict[Feature, Any]] = {"headers": (), "mirrors": (), "preview": ""}
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class At:
 
     def routing(self, status: Status) -> Routing:
         """The header, cookie and mirror routes of the present step."""
-        return program.routing_at(self.release.spec, self.steps, status.step)
+        asked = program.routing_at(self.release.spec, self.steps, status.step)
+        return replace(asked, **{feature: _NOTHING[feature] for feature in status.skipped})
 
     def in_effect(self, status: Status) -> bool:
         """Whether the new version has what the present step grants it."""

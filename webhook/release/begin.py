@@ -173,6 +173,7 @@ def snapshot(seen: Observed, policy: Policy, stable: Side) -> ReleaseSpec:
         progress_deadline_seconds=deadline,
         promotion=promotion,
         on_shared_service=policy.spec.guardrails.on_shared_service,
+        on_unsupported_step=policy.spec.guardrails.on_unsupported_step,
     )
 
 

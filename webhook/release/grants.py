@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from webhook.objects.release import Phase, Routing, SharedOut, Weight
+from webhook.objects.release import Feature, Phase, Routing, SharedOut, Weight
 from webhook.release import checks
 from webhook.release.at import At, Status
 
@@ -28,11 +28,19 @@ def protect(at: At, status: Status) -> Status:
         root_hash=at.release.spec.stable.hash,
         exposed=found,
         split=split,
+        skipped=_skipped(at),
         steps=len(at.steps),
         replicas=at.seen.deployment.replicas,
         started_at=status.started_at or at.now,
         granted=status.granted or split is not None or bool(held and held.new_pods),
     )
+
+
+def _skipped(at: At) -> tuple[Feature, ...]:
+    """What one of the routes can't carry, where the policy lets it be left out."""
+    if at.release.spec.on_unsupported_step == "Deny":
+        return ()
+    return tuple(sorted({feature for route in at.seen.routes for feature, _ in route.lacking}))
 
 
 # Scaling

@@ -118,8 +118,10 @@ def _by_obstacle(at: At, status: ReleaseStatus) -> Interruption | None:
             f"Service {shared[0]} also serves pods of other workloads, so it can't be pinned, and "
             f"{at.release.spec.policy.kind} {at.release.spec.policy.name} denies that",
         )
-    lacking = next((route.lacks for route in at.seen.routes if route.lacks), None)
-    return Interruption(Turn.ABORT, "Unsupported", lacking) if lacking else None
+    skips = at.release.spec.on_unsupported_step == "Skip"
+    lacking = (r.lacks for r in at.seen.routes if r.lacks and not (skips and r.lacking))
+    why = next(lacking, None)
+    return Interruption(Turn.ABORT, "Unsupported", why) if why else None
 
 
 def _by_result(at: At, status: ReleaseStatus) -> Interruption | None:

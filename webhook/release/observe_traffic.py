@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 
 from webhook import names
+from webhook.objects.intent import Share
 from webhook.objects.raw import Object
-from webhook.objects.release import Release, ReleaseSpec
+from webhook.objects.release import Feature, Release, ReleaseSpec
 from webhook.objects.selector import selects
 from webhook.projection.fields import annotations, labels, read
 from webhook.projection.service import pin_of, projected_service, users_service
@@ -141,12 +142,26 @@ def routes_of(
                     shares={root: s for root, s in shares.items() if root in wanted},
                     unprogrammed=None,
                     projected=router.projected(found.object) == found.object,
-                    lacks=router.lacks(*about, asked),
+                    lacks=(lacks := router.lacks(*about, asked)),
+                    lacking=_lacking(router, about, asked) if lacks else (),
                     notes=(*router.without(*about, asked), *_affected(router, about, found)),
                 )
             )
     routed = frozenset[str]().union(*(route.roots for route in out))
     return tuple(sorted(out, key=lambda route: route.ref)), routed, tuple(sorted(left))
+
+
+def _lacking(
+    router: Router, about: tuple[Objects, Object, str], asked: Mapping[str, Share]
+) -> tuple[tuple[Feature, str], ...]:
+    """What a route can't carry even where nothing else is asked of it, and why."""
+    alone: dict[Feature, dict[str, Share]] = {
+        "headers": {r: Share(s.canary, s.weight, headers=s.headers) for r, s in asked.items()},
+        "mirrors": {r: Share(s.canary, s.weight, mirrors=s.mirrors) for r, s in asked.items()},
+        "preview": {r: Share(s.canary, s.weight, preview=s.preview) for r, s in asked.items()},
+    }
+    found = ((feature, router.lacks(*about, shares)) for feature, shares in alone.items())
+    return tuple((feature, why) for feature, why in found if why)
 
 
 def asked_of(objects: Objects) -> Objects:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from webhook.objects.counted import Sample
 from webhook.objects.intent import Hold, Share
 from webhook.objects.policy import Policy
-from webhook.objects.release import Release
+from webhook.objects.release import Feature, Release
 from webhook.projection.template import Stable
 
 
@@ -154,6 +154,8 @@ class RouteView:
     """It shows what its split says."""
     lacks: str | None = None
     """Why it can't carry what the release's steps ask for; None if it can."""
+    lacking: tuple[tuple[Feature, str], ...] = ()
+    """Of that, each kind of thing that it can't carry even alone, and why."""
     notes: tuple[str, ...] = ()
     """What it leaves out of that, and what else it affects, for people."""
 

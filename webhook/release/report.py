@@ -71,6 +71,12 @@ def _notes(at: At, status: ReleaseStatus, why: str) -> tuple[str, ...]:
         *((why,) if status.stage == "recover" else ()),
         *(_nowhere(at) if at.seen.roots and not at.routed else ()),
         *(
+            f"left out, as the policy allows: {why}"
+            for route in at.seen.routes
+            for feature, why in route.lacking
+            if feature in status.skipped
+        ),
+        *(
             f"{ref} is left out by the policy: its requests stay with "
             f"{at.release.spec.stable.version} until the promotion"
             for ref in at.seen.left_out

@@ -85,7 +85,11 @@ def test_the_smallest_policy_is_complete() -> None:
         "rollbackWindow": {"revisions": 0},
         "config": {"guard": False},
         "analysis": {},
-        "guardrails": {"onUnguardable": "Allow", "onSharedService": "Allow"},
+        "guardrails": {
+            "onUnguardable": "Allow",
+            "onSharedService": "Allow",
+            "onUnsupportedStep": "Deny",
+        },
         "revisionHistoryLimit": 10,
     }
     smallest: list[dict[str, Any]] = [{"spec": {}}, {}]
@@ -181,7 +185,7 @@ def test_every_field_of_a_spec_explains_itself_to_kubectl_explain(kind: str) -> 
 @pytest.mark.parametrize("kind", sorted(CRDS))
 def test_a_crd_is_small_enough_for_a_client_side_apply(kind: str) -> None:
     """kubectl copies the whole object into one annotation, of 262,144 bytes at most."""
-    assert len(json.dumps(CRDS[kind])) < 30_000
+    assert len(json.dumps(CRDS[kind])) < 40_000
 
 
 @pytest.mark.parametrize("kind", sorted(CRDS))

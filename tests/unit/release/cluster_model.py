@@ -66,6 +66,8 @@ class Route:
     before: list[tuple[datetime, dict[str, Share]]] = field(default_factory=list)
     """Earlier splits with when each was replaced."""
     programmed_at: datetime = EPOCH
+    lacks: str | None = None
+    """Why it can't carry header routes."""
 
 
 @dataclass
@@ -221,7 +223,10 @@ class Cluster:
 
     def _route(self, route: Route) -> RouteView:
         lacking = None if self.now >= route.programmed_at else "not reported yet"
-        return RouteView(route.ref, route.roots, dict(route.shares), lacking)
+        why = (("headers", route.lacks),) if route.lacks else ()
+        return RouteView(
+            route.ref, route.roots, dict(route.shares), lacking, lacks=route.lacks, lacking=why
+        )
 
     def _side(self, rs: ReplicaSet) -> Side:
         views = tuple(

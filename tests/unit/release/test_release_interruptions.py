@@ -8,7 +8,9 @@ import pytest
 from release_builder import ROUTE, UNTIL_APPROVED, ReleaseBuilder, Story
 
 from webhook.objects.intent import Hold
+from webhook.objects.policy import Guardrails
 from webhook.objects.release import Phase, Release
+from webhook.objects.steps import HeaderMatch, HeaderRoute, Step, StringMatch
 from webhook.release import actions as act
 from webhook.release.plan import plan
 from webhook.release.retire import retire
@@ -392,3 +394,24 @@ def test_a_reconciler_that_dies_between_any_two_writes_ends_where_it_would_have(
 
 def _summary(release: Release) -> tuple[str, str, Phase]:
     return release.spec.version, release.spec.stable.version, release.status.phase
+
+
+@pytest.mark.parametrize("policy", ["Deny", "Skip"])
+def test_a_policy_says_what_becomes_of_a_step_that_a_route_cannot_carry(policy: str) -> None:
+    """Denied before any traffic, or left out, with the reason."""
+    match = (HeaderMatch(header_name="X-Team", header_value=StringMatch(exact="qa")),)
+    header = Step(set_header_route=HeaderRoute(name="qa", match=match))
+    guardrails = Guardrails(on_unsupported_step=policy)  # type: ignore[arg-type]
+    builder = ReleaseBuilder().routed().steps(header, 25).spec(guardrails=guardrails)
+    story = builder.start()
+    story.cluster.routes[ROUTE].lacks = "it can't carry the header route"
+    story.to_the_end()
+    ended = story.cluster.finished[-1].status
+    if policy == "Deny":
+        assert (ended.phase, ended.reason) == (Phase.ABORTED, "Unsupported")
+        story.assert_only("v1")
+        return
+    assert ended.phase is Phase.SUCCEEDED
+    assert ended.skipped == ("headers",)
+    assert any("left out, as the policy allows: it can't" in note for note in ended.notes)
+    assert not any(s.headers for split in story.did(act.SetSplit) for s in split.shares.values())
