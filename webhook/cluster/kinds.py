@@ -72,6 +72,7 @@ ENDPOINTSLICES: Final = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpoin
 INGRESSES: Final = Kind(NETWORKING, "v1", "Ingress", "ingresses")
 INGRESSCLASSES: Final = Kind(NETWORKING, "v1", "IngressClass", "ingressclasses", namespaced=False)
 HTTPROUTES: Final = Kind(GATEWAY_API, "v1", "HTTPRoute", "httproutes")
+GRPCROUTES: Final = Kind(GATEWAY_API, "v1", "GRPCRoute", "grpcroutes")
 GATEWAYS: Final = Kind(GATEWAY_API, "v1", "Gateway", "gateways")
 GATEWAYCLASSES: Final = Kind(GATEWAY_API, "v1", "GatewayClass", "gatewayclasses", namespaced=False)
 INGRESSROUTES: Final = Kind(TRAEFIK, "v1alpha1", "IngressRoute", "ingressroutes")
@@ -83,6 +84,7 @@ ROUTES: Final = {
     kind.kind: kind
     for kind in (
         HTTPROUTES,
+        GRPCROUTES,
         INGRESSES,
         INGRESSROUTES,
         TRAEFIKSERVICES,

@@ -26,6 +26,7 @@ from webhook.traffic.contract import (
     Target,
     Write,
 )
+from webhook.traffic.gateway_status import unprogrammed
 from webhook.traffic.httproute_parts import (
     RULES,
     backends_of,
@@ -99,26 +100,6 @@ def _with_rules(route: Object, rules: list[Any]) -> Object:
     if len(rules) == len(there) and all(a is b for a, b in zip(rules, there, strict=True)):
         return route
     return write(route, RULES, rules)
-
-
-def unprogrammed(route: Object) -> str | None:
-    """Why the route's present generation is not known to be accepted; None if it is.
-
-    Every parent that reports must say Accepted and ResolvedRefs True at the generation of the
-    object. A route that nobody reports on has nothing to wait for.
-    """
-    generation = (route.get("metadata") or {}).get("generation", 0)
-    for parent in (route.get("status") or {}).get("parents") or []:
-        name = (parent.get("parentRef") or {}).get("name", "?")
-        there = {c.get("type"): c for c in parent.get("conditions") or []}
-        for kind in ("Accepted", "ResolvedRefs"):
-            condition = there.get(kind)
-            if condition is None or condition.get("observedGeneration", 0) < generation:
-                return f"Gateway {name} has not reported {kind} for generation {generation}"
-            if condition.get("status") != "True":
-                value, message = condition.get("status"), condition.get("message")
-                return f"Gateway {name} says {kind} is {value}: {message}"
-    return None
 
 
 def _finds(objects: Objects, namespace: str, services: frozenset[str]) -> list[Found]:

@@ -26,7 +26,7 @@ from webhook.traffic.httproute_parts import (
 from webhook.traffic.splits import Memory, unscaled
 
 _SCALE: Final = 100
-_LARGEST: Final = 1_000_000
+LARGEST: Final = 1_000_000
 
 
 def scale_for(users: Object) -> int:
@@ -40,7 +40,7 @@ def scale_for(users: Object) -> int:
         ),
         default=1,
     )
-    return _SCALE if largest * _SCALE <= _LARGEST else 1
+    return _SCALE if largest * _SCALE <= LARGEST else 1
 
 
 def divided(refs: Backends, shares: Mapping[str, Share], scale: int, home: str) -> Backends:

@@ -6,6 +6,7 @@ from typing import Final
 from webhook.traffic import (
     apisix_route,
     contour_httpproxy,
+    grpcroute,
     httproute,
     istio_virtualservice,
     nginx_ingress,
@@ -18,6 +19,7 @@ ROUTERS: Final[Mapping[str, Router]] = {
     router.kind: router
     for router in (
         httproute.ROUTER,
+        grpcroute.ROUTER,
         nginx_ingress.ROUTER,
         traefik_ingressroute.ROUTER,
         traefik_service.ROUTER,

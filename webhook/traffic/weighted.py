@@ -19,6 +19,7 @@ from webhook.traffic.splits import (
     Memory,
     home_of,
     key_of,
+    keyed,
     read_list,
     remembered,
     roots_in,
@@ -51,6 +52,8 @@ class Dialect:
     """The weight with which each entry of a list counts, whether it is written or implied."""
     largest: int = 2**31 - 1
     """The greatest weight that the API takes."""
+    most: int | None = None
+    """How many backends the API takes in a list; a longer list would be refused as a whole."""
     named_at_0: bool = True
     """Whether the canary Service is listed at weight 0. A proxy that learns of backends one by one
     has to know it before it gets requests; one that reads all at once need not."""
@@ -116,7 +119,9 @@ def router(dialect: Dialect) -> Router:
         projected=lambda obj: project(restore(obj), split_of(obj)),
         strays=lambda _objects, _namespace, _services: [],
         writes=lambda _objects, obj, shares, target: _writes(dialect, obj, shares, target),
-        lacks=lambda _objects, obj, _namespace, shares: _lacks(dialect, obj, shares),
+        lacks=lambda _objects, obj, namespace, shares: _lacks(
+            dialect, restore(obj), keyed(shares, namespace, home_of(obj))
+        ),
         without=lambda _objects, obj, _namespace, shares: _without(dialect, obj, shares),
         affected=lambda _objects, obj, namespace, services: _affected(
             dialect, restore(obj), namespace, services
@@ -136,7 +141,7 @@ def _project(dialect: Dialect, users: Object, split: Split | None) -> Object:
     shown, implied = users, dict[str, int | None]()
     for number, (place, entries) in enumerate(_lists(dialect, users)):
         divided = _divided(dialect, entries, shares, scale, home_of(users))
-        if divided is not entries:
+        if divided is not entries and not _too_many(dialect, divided):
             shown = _put(shown, place, divided)
             implied |= _implied(dialect, entries, number)
     memory = remembered(split, scale, implied).text()
@@ -172,6 +177,10 @@ def _divided(
         if share:
             out.append({**dialect.renamed(entry, share.canary), "weight": canary})
     return out
+
+
+def _too_many(dialect: Dialect, entries: Entries) -> bool:
+    return dialect.most is not None and len(entries) > dialect.most
 
 
 def _united(dialect: Dialect, entries: Entries, memory: Memory, number: int, home: str) -> Entries:
@@ -294,6 +303,13 @@ def _lacks(dialect: Dialect, obj: Object, shares: Mapping[str, Share]) -> str | 
         for what, wanted in asked.items():
             if wanted:
                 return f"{name} can't {what}: Slipway writes only weights in this kind of route"
+    for _, entries in _lists(dialect, obj):
+        divided = _divided(dialect, entries, shares, 1, home_of(obj))
+        if _too_many(dialect, divided):
+            return (
+                f"{name} can't divide its traffic: it would have {len(divided)} backends in a "
+                f"rule, which has at most {dialect.most}"
+            )
     return None
 
 

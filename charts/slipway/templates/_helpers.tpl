@@ -298,6 +298,7 @@ Kinds of routes that show a split themselves. The same stand in webhook/cluster/
 */}}
 {{- define "slipway.routes" -}}
 - {group: gateway.networking.k8s.io, version: v1, resource: httproutes}
+- {group: gateway.networking.k8s.io, version: v1, resource: grpcroutes}
 - {group: traefik.io, version: v1alpha1, resource: ingressroutes}
 - {group: traefik.io, version: v1alpha1, resource: traefikservices}
 - {group: projectcontour.io, version: v1, resource: httpproxies}

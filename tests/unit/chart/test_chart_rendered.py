@@ -32,6 +32,7 @@ RECONCILER = {
     ("networking.k8s.io", "ingresses"): OWN,
     ("networking.k8s.io", "ingressclasses"): READ,
     (GATEWAY, "httproutes"): OWN,
+    (GATEWAY, "grpcroutes"): READ | {"patch"},
     ("traefik.io", "ingressroutes"): READ | {"patch"},
     ("traefik.io", "traefikservices"): READ | {"patch"},
     ("projectcontour.io", "httpproxies"): READ | {"patch"},

@@ -9,6 +9,7 @@ from webhook.objects.raw import Object
 from webhook.traffic import (
     apisix_route,
     contour_httpproxy,
+    grpcroute,
     istio_virtualservice,
     traefik_ingressroute,
     traefik_service,
@@ -69,6 +70,22 @@ def _in_istio(weights: list[int | None]) -> list[int]:
 KINDS = {
     kind.router.kind: kind
     for kind in (
+        Kind(
+            router=grpcroute.ROUTER,
+            version="v1",
+            entry=_with_port,
+            spec=lambda lists: {
+                "parentRefs": [{"name": "public", "namespace": "infra"}],
+                "hostnames": ["shop.example"],
+                "rules": [
+                    {"matches": [{"method": {"service": f"shop.V{i}"}}], "backendRefs": entries}
+                    for i, entries in enumerate(lists)
+                ],
+            },
+            read=lambda obj: [rule["backendRefs"] for rule in obj["spec"]["rules"]],
+            name=lambda entry: str(entry["name"]),
+            implied=_by_default(1),
+        ),
         Kind(
             router=traefik_ingressroute.ROUTER,
             version="v1alpha1",
