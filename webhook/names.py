@@ -65,7 +65,7 @@ SNAPSHOT_OF: Final = "slipway.dev/snapshot-of"
 LIVE: Final = "slipway.dev/live"
 """Set by a user on a ConfigMap or Secret to ``true``: pods read it itself, never a snapshot."""
 PRIMARY_ROUTE: Final = "slipway.dev/primary-route"
-"""Annotation on a preview HTTPRoute: the user's HTTPRoute that it stands beside."""
+"""Annotation on a preview HTTPRoute or a canary Mapping: the user's own that it stands beside."""
 OF_DEPLOYMENT: Final = "slipway.dev/deployment"
 """Label on a Release: the Deployment that it is about."""
 

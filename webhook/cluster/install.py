@@ -154,12 +154,7 @@ def mutating() -> list[Object]:
         _webhook("deployments", "apps", "deployments", None),
         _webhook("services", "", "services", _INTENT.format(key="pin", also=selector_changes)),
         *map(_of_route, (ROUTES[router.kind] for router in ROUTERS.values() if router.shown)),
-        {
-            **_webhook("ingresses", "networking.k8s.io", "ingresses", None),
-            "objectSelector": {
-                "matchExpressions": [{"key": names.CANARY_OF, "operator": "Exists"}]
-            },
-        },
+        *map(_of_owned, (ROUTES[router.kind] for router in ROUTERS.values() if not router.shown)),
         _webhook("releases", names.GROUP, "releases", None, version="v1alpha1"),
     ]
 
@@ -180,6 +175,13 @@ def _of_route(kind: Kind) -> Object:
     """For a kind whose objects show their split themselves."""
     intent = _INTENT.format(key="split", also="")
     return _webhook(kind.plural, kind.group, kind.plural, intent, version=kind.version)
+
+
+def _of_owned(kind: Kind) -> Object:
+    """For a kind of which only Slipway's own objects carry a split."""
+    selector = {"matchExpressions": [{"key": names.CANARY_OF, "operator": "Exists"}]}
+    webhook = _webhook(kind.plural, kind.group, kind.plural, None, version=kind.version)
+    return {**webhook, "objectSelector": selector}
 
 
 def _webhook(

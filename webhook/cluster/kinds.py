@@ -80,6 +80,7 @@ TRAEFIKSERVICES: Final = Kind(TRAEFIK, "v1alpha1", "TraefikService", "traefikser
 HTTPPROXIES: Final = Kind("projectcontour.io", "v1", "HTTPProxy", "httpproxies")
 VIRTUALSERVICES: Final = Kind("networking.istio.io", "v1", "VirtualService", "virtualservices")
 APISIXROUTES: Final = Kind("apisix.apache.org", "v2", "ApisixRoute", "apisixroutes")
+MAPPINGS: Final = Kind("getambassador.io", "v3alpha1", "Mapping", "mappings")
 ROUTES: Final = {
     kind.kind: kind
     for kind in (
@@ -91,6 +92,7 @@ ROUTES: Final = {
         HTTPPROXIES,
         VIRTUALSERVICES,
         APISIXROUTES,
+        MAPPINGS,
     )
 }
 """Kinds of `webhook.traffic.routers`, by name."""

@@ -37,6 +37,7 @@ from webhook.release.gathered import Raw
 from webhook.release.grants import SUFFIXES, canary_name
 from webhook.release.readings import Readings
 from webhook.traffic.contract import Objects
+from webhook.traffic.routers import ROUTERS
 
 _SERVING: tuple[Kind, ...] = (INGRESSCLASSES, GATEWAYS, GATEWAYCLASSES)
 
@@ -161,5 +162,10 @@ def _split(services: Sequence[Object], releases: Sequence[Release]) -> set[str]:
 
 def _routes(seek: _Seeker, store: Store, namespace: str, uid: str, services: set[str]) -> Objects:
     words = [owned_by(uid), *(sent_to(namespace, name) for name in sorted(services))]
-    around = {kind.kind: seek.found(kind, *words) for kind in ROUTES.values()}
+    around: dict[str, Sequence[Object]] = {
+        kind.kind: seek.found(kind, *words) for kind in ROUTES.values()
+    }
+    for kind in (ROUTES[router.kind] for router in ROUTERS.values() if router.siblings):
+        if around[kind.kind]:
+            around[kind.kind] = store.table(kind).all(namespace)
     return {**around, **{kind.kind: store.table(kind).all() for kind in _SERVING}}

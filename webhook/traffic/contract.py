@@ -114,5 +114,7 @@ class Router:
     That is stickiness, which is had where the router can; the shares are read back equal."""
     affected: Callable[[Objects, Object, str, frozenset[str]], tuple[str, ...]] = _no_places
     """Hosts and paths that change when the object divides these Services of a namespace."""
+    siblings: bool = False
+    """Whether `lacks` wants to see objects of the namespace that send to other Services, too."""
     shown: Shown | None = None
     """None: the split stands in objects of Slipway's own, beside the user's."""

@@ -6,6 +6,7 @@ from typing import Final
 from webhook.traffic import (
     apisix_route,
     contour_httpproxy,
+    emissary_mapping,
     grpcroute,
     httproute,
     istio_virtualservice,
@@ -26,5 +27,6 @@ ROUTERS: Final[Mapping[str, Router]] = {
         contour_httpproxy.ROUTER,
         istio_virtualservice.ROUTER,
         apisix_route.ROUTER,
+        emissary_mapping.ROUTER,
     )
 }

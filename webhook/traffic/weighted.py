@@ -28,6 +28,7 @@ from webhook.traffic.splits import (
     unscaled,
     with_shares,
 )
+from webhook.traffic.weights_only import more_than_weights, named, not_sticky
 
 Entries: TypeAlias = list[Any]
 Place: TypeAlias = tuple[str | int, ...]
@@ -122,7 +123,7 @@ def router(dialect: Dialect) -> Router:
         lacks=lambda _objects, obj, namespace, shares: _lacks(
             dialect, restore(obj), keyed(shares, namespace, home_of(obj))
         ),
-        without=lambda _objects, obj, _namespace, shares: _without(dialect, obj, shares),
+        without=lambda _objects, obj, _namespace, shares: not_sticky(dialect.kind, obj, shares),
         affected=lambda _objects, obj, namespace, services: _affected(
             dialect, restore(obj), namespace, services
         ),
@@ -293,31 +294,16 @@ def _writes(
 
 
 def _lacks(dialect: Dialect, obj: Object, shares: Mapping[str, Share]) -> str | None:
-    name = f"{dialect.kind} {home_of(obj)}/{obj['metadata']['name']}"
-    for share in shares.values():
-        asked = {
-            "carry the header route": any(route.match for route in share.headers),
-            "mirror requests": any(mirror.percentage for mirror in share.mirrors),
-            f"be previewed at {share.preview}": bool(share.preview),
-        }
-        for what, wanted in asked.items():
-            if wanted:
-                return f"{name} can't {what}: Slipway writes only weights in this kind of route"
+    if why := more_than_weights(dialect.kind, obj, shares):
+        return why
     for _, entries in _lists(dialect, obj):
         divided = _divided(dialect, entries, shares, 1, home_of(obj))
         if _too_many(dialect, divided):
             return (
-                f"{name} can't divide its traffic: it would have {len(divided)} backends in a "
-                f"rule, which has at most {dialect.most}"
+                f"{named(dialect.kind, obj)} can't divide its traffic: it would have "
+                f"{len(divided)} backends in a rule, which has at most {dialect.most}"
             )
     return None
-
-
-def _without(dialect: Dialect, obj: Object, shares: Mapping[str, Share]) -> tuple[str, ...]:
-    if not any(share.sticky for share in shares.values()):
-        return ()
-    name = f"{dialect.kind} {home_of(obj)}/{obj['metadata']['name']}"
-    return (f"{name} does not bring users back to their version: it has weights only",)
 
 
 def _affected(

@@ -305,3 +305,11 @@ Kinds of routes that show a split themselves. The same stand in webhook/cluster/
 - {group: networking.istio.io, version: v1, resource: virtualservices}
 - {group: apisix.apache.org, version: v2, resource: apisixroutes}
 {{- end }}
+
+{{/*
+Kinds of routes of which Slipway makes one beside the user's: only its own carry a split.
+*/}}
+{{- define "slipway.ownedRoutes" -}}
+- {group: networking.k8s.io, version: v1, resource: ingresses}
+- {group: getambassador.io, version: v3alpha1, resource: mappings}
+{{- end }}

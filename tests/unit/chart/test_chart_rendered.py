@@ -38,6 +38,7 @@ RECONCILER = {
     ("projectcontour.io", "httpproxies"): READ | {"patch"},
     ("networking.istio.io", "virtualservices"): READ | {"patch"},
     ("apisix.apache.org", "apisixroutes"): READ | {"patch"},
+    ("getambassador.io", "mappings"): OWN,
     (GATEWAY, "gateways"): READ,
     (GATEWAY, "gatewayclasses"): READ,
     ("", "namespaces"): READ,
@@ -304,14 +305,17 @@ def test_no_filter_by_content_can_let_a_deployment_past(render: Render) -> None:
     """A condition that errs skips the call, so Deployments have none of the chart's own.
 
     Nor have Releases: who decided what is noted whatever the write looks like. Canary Ingresses
-    are told from users' own by their label.
+    and Mappings are told from users' own by their label.
     """
     found = {w["name"]: w for w in render().one("MutatingWebhookConfiguration")["webhooks"]}
     free = {name for name, webhook in found.items() if "matchConditions" not in webhook}
-    assert free == {f"{name}.slipway.dev" for name in ("deployments", "ingresses", "releases")}
-    assert [name for name, each in found.items() if "objectSelector" in each] == [
-        "ingresses.slipway.dev"
-    ]
+    owned = {
+        f"{ROUTES[router.kind].plural}.slipway.dev"
+        for router in ROUTERS.values()
+        if not router.shown
+    }
+    assert free == {"deployments.slipway.dev", *owned, "releases.slipway.dev"}
+    assert {name for name, each in found.items() if "objectSelector" in each} == owned
     assert all(len(found[name]["matchConditions"]) == 1 for name in found.keys() - free)
     extra = '--set-json=webhook.matchConditions=[{"name":"mine","expression":"true"}]'
     webhooks = render(extra).one("MutatingWebhookConfiguration")["webhooks"]

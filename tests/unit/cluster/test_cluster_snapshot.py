@@ -37,6 +37,22 @@ def test_a_decision_reads_no_more_in_a_crowded_namespace(apps: int) -> None:
     assert len(raw.routes["HTTPRoute"]) == 1
 
 
+def test_mappings_that_may_divide_the_same_requests_are_seen_whatever_they_send_to() -> None:
+    """Only where a Mapping sends to the Deployment's Service at all."""
+    crowd = Crowd(1)
+    crowd.put(kinds.MAPPINGS, {"metadata": {}, "spec": {"prefix": "/", "service": "old"}}, "old")
+    first = crowd.deployments[0]
+    assert gather(crowd.store, first, None).routes["Mapping"] == []
+    crowd.put(kinds.MAPPINGS, {"metadata": {}, "spec": {"prefix": "/", "service": "app0"}}, "new")
+    (view,) = [
+        r
+        for r in observe(gather(crowd.store, first, None)).routes
+        if r.roots == {"app0"} and r.ref.kind == "Mapping"
+    ]
+    assert view.lacks
+    assert "Mapping shop/old takes a part of the same requests" in view.lacks
+
+
 def test_a_service_that_also_selects_pods_of_others_is_seen_as_shared() -> None:
     """The others' pods are found by the label that the Service asks for."""
     crowd = Crowd(2)
