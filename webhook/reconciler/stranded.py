@@ -49,7 +49,9 @@ async def stranded(client: Client, store: Store) -> Stranded:
         (kind, route, left)
         for kind in (ROUTES[router.kind] for router in ROUTERS.values() if router.shown)
         for route in store.table(kind).all()
-        if (split := split_of(route)) and (left := _left_of(split, route, served)) != split
+        if names.CANARY_OF not in labels(route)  # an object of ours goes with its Deployment
+        and (split := split_of(route))
+        and (left := _left_of(split, route, served)) != split
     ]
     return Stranded(orphans, routes, {key for obj in pinned for key in _behind(store, obj)})
 

@@ -214,7 +214,8 @@ def _backends(ingress: Object) -> Iterable[Any]:
             yield path.get("backend")
 
 
-def _controllers(objects: Objects) -> dict[str, str]:
+def controllers(objects: Objects) -> dict[str, str]:
+    """Each IngressClass with its ``spec.controller``; the default one also under ""."""
     out: dict[str, str] = {}
     for item in objects.get("IngressClass", ()):
         controller = str((item.get("spec") or {}).get("controller"))
@@ -233,13 +234,13 @@ def _own(objects: Objects, namespace: str) -> list[Object]:
 
 
 def _finds(objects: Objects, namespace: str, services: frozenset[str]) -> list[Found]:
-    controllers = _controllers(objects)
+    known = controllers(objects)
     return [
         Found(item, roots)
         for item in objects.get(KIND, ())
         if item["metadata"]["namespace"] == namespace
         and not is_canary(item)
-        and speaks_dialect(item, controllers)
+        and speaks_dialect(item, known)
         and (roots := services_of(item) & services)
     ]
 

@@ -9,8 +9,8 @@ from webhook.traffic import (
     emissary_mapping,
     grpcroute,
     httproute,
+    ingress,
     istio_virtualservice,
-    nginx_ingress,
     traefik_ingressroute,
     traefik_service,
 )
@@ -21,7 +21,7 @@ ROUTERS: Final[Mapping[str, Router]] = {
     for router in (
         httproute.ROUTER,
         grpcroute.ROUTER,
-        nginx_ingress.ROUTER,
+        ingress.ROUTER,
         traefik_ingressroute.ROUTER,
         traefik_service.ROUTER,
         contour_httpproxy.ROUTER,

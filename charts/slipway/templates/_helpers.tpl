@@ -299,6 +299,7 @@ Kinds of routes that show a split themselves. The same stand in webhook/cluster/
 {{- define "slipway.routes" -}}
 - {group: gateway.networking.k8s.io, version: v1, resource: httproutes}
 - {group: gateway.networking.k8s.io, version: v1, resource: grpcroutes}
+- {group: networking.k8s.io, version: v1, resource: ingresses}
 - {group: traefik.io, version: v1alpha1, resource: ingressroutes}
 - {group: traefik.io, version: v1alpha1, resource: traefikservices}
 - {group: projectcontour.io, version: v1, resource: httpproxies}
@@ -310,6 +311,5 @@ Kinds of routes that show a split themselves. The same stand in webhook/cluster/
 Kinds of routes of which Slipway makes one beside the user's: only its own carry a split.
 */}}
 {{- define "slipway.ownedRoutes" -}}
-- {group: networking.k8s.io, version: v1, resource: ingresses}
 - {group: getambassador.io, version: v3alpha1, resource: mappings}
 {{- end }}

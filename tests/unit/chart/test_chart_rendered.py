@@ -304,8 +304,8 @@ def test_webhooks_do_not_stand_in_the_way_by_default(render: Render) -> None:
 def test_no_filter_by_content_can_let_a_deployment_past(render: Render) -> None:
     """A condition that errs skips the call, so Deployments have none of the chart's own.
 
-    Nor have Releases: who decided what is noted whatever the write looks like. Canary Ingresses
-    and Mappings are told from users' own by their label.
+    Nor have Releases: who decided what is noted whatever the write looks like. Canary Mappings
+    are told from users' own by their label.
     """
     found = {w["name"]: w for w in render().one("MutatingWebhookConfiguration")["webhooks"]}
     free = {name for name, webhook in found.items() if "matchConditions" not in webhook}

@@ -22,7 +22,7 @@ from webhook.projection.diff import diff
 from webhook.projection.fields import annotate
 from webhook.projection.service import projected_service
 from webhook.projection.template import own_keys, users_template
-from webhook.traffic import httproute
+from webhook.traffic import httproute, ingress
 
 NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)
 SLIPWAY = "system:serviceaccount:slipway:slipway"
@@ -33,6 +33,7 @@ _PROJECTED = {
     "Deployment": projected_deployment,
     "Service": projected_service,
     "HTTPRoute": httproute.projected,
+    "Ingress": ingress.ROUTER.projected,
 }
 _GROUPS = {
     "Deployment": "apps",
