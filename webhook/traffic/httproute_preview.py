@@ -57,6 +57,9 @@ def no_preview(objects: Objects, route: Object, host: str) -> str | None:
     """Why a host can't show the new version beside this route."""
     if host in ((route.get("spec") or {}).get("hostnames") or []):
         return f"{host} is one of its own hosts"
+    for parent in (route.get("spec") or {}).get("parentRefs") or []:
+        if parent.get("kind") == "Service":
+            return f"its parent Service {parent.get('name')} has no hosts of its own"
     for parent, gateway in gateways(objects, route):
         listeners = (gateway.get("spec") or {}).get("listeners") or []
         if not any(_takes(listener, parent, host) for listener in listeners):
