@@ -90,7 +90,10 @@ def look_around(
         pods=pods,
         services=services,
         slices=seek.found(ENDPOINTSLICES, *map(offered_by, sorted(named))),
-        routes=_routes(seek, store, namespace, uid, named | _split(services, releases)),
+        routes={
+            **_routes(seek, store, namespace, uid, named | _split(services, releases)),
+            SERVICES.kind: services,
+        },
         releases=releases,
         policy=policy,
     )

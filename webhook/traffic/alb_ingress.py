@@ -18,11 +18,12 @@ from webhook.projection.fields import annotate, annotations
 from webhook.traffic.ingress_weights import Dialect, Kept, backends, text_of_users, with_paths
 from webhook.traffic.nginx_preview import CLASS, service_name
 from webhook.traffic.patterns import Inexpressible
-from webhook.traffic.splits import read_list
+from webhook.traffic.splits import home_of, read_list
 
 CONTROLLER: Final = "ingress.k8s.aws/alb"
 ACTION: Final = "alb.ingress.kubernetes.io/actions."
 _PREFIX: Final = "alb.ingress.kubernetes.io/"
+_AUTH: Final = _PREFIX + "auth-"
 _NAMED: Final = {"name": "use-annotation"}
 _LARGEST: Final = 999
 _MOST: Final = 5
@@ -88,6 +89,17 @@ def affected(ingress: Object, roots: frozenset[str]) -> tuple[str, ...]:
         for path in (rule.get("http") or {}).get("paths") or []
         if service_name(path.get("backend")) in (actions if _is_action(path["backend"]) else roots)
     )
+
+
+def forfeits(service: Object) -> str | None:
+    """The controller asks a Service about authentication only where it is alone in an action."""
+    for key in sorted(annotations(service)):
+        if key.startswith(_AUTH):
+            return (
+                f"Service {home_of(service)}/{service['metadata']['name']} has {key}, which holds "
+                "only while an action forwards to it alone; it belongs on the Ingress"
+            )
+    return None
 
 
 def _is_action(backend: Any) -> bool:
@@ -224,4 +236,5 @@ DIALECT: Final = Dialect(
     divided=divided,
     hidden=hidden,
     affected=affected,
+    forfeits=forfeits,
 )

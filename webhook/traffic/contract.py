@@ -8,7 +8,7 @@ from webhook.objects.intent import Share, Split
 from webhook.objects.raw import Object
 
 Objects: TypeAlias = Mapping[str, Sequence[Object]]
-"""Route objects by kind, as the API server sent them."""
+"""Route objects by kind, as the API server sent them; what serves them; the Services at hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def _lacks(
     dialect = _served(objects, ingress)
     if dialect is None:
         return _NGINX.lacks(objects, ingress, namespace, shares)
-    return ingress_weights.lacks(dialect, ingress, shares)
+    return ingress_weights.lacks(dialect, objects, ingress, shares)
 
 
 def _without(

@@ -16,7 +16,7 @@ from webhook import names
 from webhook.objects.intent import Share, Split
 from webhook.objects.raw import Object
 from webhook.projection.fields import annotate, annotations
-from webhook.traffic.contract import Annotate, Target, Write
+from webhook.traffic.contract import Annotate, Objects, Target, Write
 from webhook.traffic.patterns import Inexpressible
 from webhook.traffic.splits import home_of, split_of, with_shares
 from webhook.traffic.weights_only import more_than_weights, named
@@ -65,6 +65,9 @@ class Dialect:
     hidden: Callable[[Object, Kept], Object]
     """The user's Ingress behind a written one."""
     affected: Callable[[Object, frozenset[str]], tuple[str, ...]]
+    """Hosts and paths that lead to these Services."""
+    forfeits: Callable[[Object], str | None] = lambda _service: None
+    """What a Service says that would not hold any more while its traffic is divided."""
 
 
 def project(dialect: Dialect, users: Object, split: Split | None) -> Object:
@@ -86,8 +89,14 @@ def restore(dialect: Dialect, new: Object, old: Object | None = None) -> Object:
     return new if kept is None else dialect.hidden(new, kept)
 
 
-def lacks(dialect: Dialect, obj: Object, shares: Mapping[str, Share]) -> str | None:
+def lacks(
+    dialect: Dialect, objects: Objects, obj: Object, shares: Mapping[str, Share]
+) -> str | None:
     """Why the Ingress can't carry these shares."""
+    for service in objects.get("Service", ()):
+        mine = home_of(service) == home_of(obj) and service["metadata"]["name"] in shares
+        if mine and (why := dialect.forfeits(service)):
+            return f"{named(KIND, obj)} can't divide its traffic: {why}"
     present = split_of(obj)
     try:
         dialect.divided(restore(dialect, obj), {**(present.shares if present else {}), **shares})

@@ -35,6 +35,7 @@ def test_a_decision_reads_no_more_in_a_crowded_namespace(apps: int) -> None:
     read = (raw.replicasets, raw.pods, raw.services, raw.slices, raw.releases)
     assert [len(part) for part in read] == [2, 2, 1, 1, 1]
     assert len(raw.routes["HTTPRoute"]) == 1
+    assert raw.routes["Service"] == raw.services
 
 
 def test_mappings_that_may_divide_the_same_requests_are_seen_whatever_they_send_to() -> None:

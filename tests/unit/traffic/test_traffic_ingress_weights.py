@@ -194,6 +194,29 @@ def test_an_ingress_that_can_not_be_divided_says_so_before_anything_moves(
     assert restore(seen) == users
 
 
+@pytest.mark.parametrize(
+    ("users", "refused"), [(alb(("/", backend("web"))), True), (skipper(("/", "web")), False)]
+)
+def test_authentication_that_stands_on_a_service_stops_the_release_before_it_is_lost(
+    users: Object, refused: bool
+) -> None:
+    """The controller reads it off a Service only where an action forwards to that one alone."""
+    notes = {"alb.ingress.kubernetes.io/auth-type": "oidc"}
+    guarded = {"metadata": {"name": "web", "namespace": NAMESPACE, "annotations": notes}}
+    others = {"metadata": {"name": "api", "namespace": NAMESPACE, "annotations": notes}}
+    share = {"web": Share("web-canary", 10)}
+    free = {"Ingress": [users], "Service": [others]}
+    assert ROUTER.lacks(free, users, NAMESPACE, share) is None
+    why = ROUTER.lacks({**free, "Service": [others, guarded]}, users, NAMESPACE, share)
+    assert why == (
+        "Ingress shop/shop can't divide its traffic: Service shop/web has "
+        "alb.ingress.kubernetes.io/auth-type, which holds only while an action forwards to it "
+        "alone; it belongs on the Ingress"
+        if refused
+        else None
+    )
+
+
 def test_an_edit_of_what_is_shown_keeps_both_the_edit_and_the_split() -> None:
     """`kubectl edit` in mid-release: the text comes back by value, without what is ours."""
     action = json.dumps(forward(("web", 80), ("legacy", 20)))
