@@ -59,10 +59,12 @@ def canary_mapping(
 ) -> Object:
     """The whole canary Mapping: the user's, with another Service and a weight.
 
-    Its labels are the user's too: Hosts choose their Mappings by label.
+    Its labels are the user's too: Hosts choose their Mappings by label, and those labels make a
+    group. Its requests are counted under its own name.
     """
     meta, spec = primary["metadata"], primary["spec"]
     before, host, after = _split(str(spec["service"]))
+    copied = {field: value for field, value in spec.items() if field != "stats_name"}
     _, dot, rest = host.partition(".")
     return {
         "apiVersion": "getambassador.io/v3alpha1",
@@ -79,7 +81,7 @@ def canary_mapping(
             "ownerReferences": [owner],
         },
         "spec": {
-            **spec,
+            **copied,
             "service": f"{before}{share.canary}{dot}{rest}{after}",
             "weight": share.weight,
         },

@@ -95,8 +95,8 @@ def test_the_share_is_exact_at_each_step_and_the_users_mapping_is_never_written(
 
 
 def test_the_canary_mapping_is_the_users_own_with_another_service_and_a_weight() -> None:
-    """Hosts choose their Mappings by label, so it has the user's labels too; it has an owner."""
-    cluster = Cluster(mapping("http://web:8080", timeout_ms=4000, rewrite=""))
+    """Hosts choose Mappings by label, so it has the user's; its requests are counted apart."""
+    cluster = Cluster(mapping("http://web:8080", timeout_ms=4000, rewrite="", stats_name="web"))
     cluster.write({"web": Share("web-canary", 10)})
     (canary,) = cluster.ours
     assert canary["metadata"]["name"] == "backend.web-canary"
