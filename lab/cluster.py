@@ -204,12 +204,17 @@ class Lab:
         *,
         rate: float = 100,
         url: str = f"http://127.0.0.1:{traefik.WEB_PORT}/",
+        calls: bool = False,
     ) -> Probe:
-        """Start a steady load through Traefik on a virtual host (or on any other URL)."""
+        """Start a steady load through Traefik on a virtual host (or on any other URL).
+
+        ``calls``: of gRPC instead of GETs.
+        """
         name = f"probe-{next(self._numbers)}"
         out = self.folder / f"{name}.jsonl"
         argv = [sys.executable, "-m", "lab.probe", "--url", url, "--rate", str(rate)]
         argv += ["--host", host] if host else []
+        argv += ["--calls"] if calls else []
         return Probe(self.spawn(name, [*argv, "--out", str(out)]), out, rate)
 
     def balance(self, namespace: str, sync: float = 1.0) -> Process:

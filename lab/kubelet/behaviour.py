@@ -21,6 +21,8 @@ class Behaviour:
 
     version: str
     ports: tuple[int, ...]
+    calls: tuple[int, ...] = ()
+    """Ports for gRPC: those that are named ``grpc``."""
     error_rate: float = 0.0
     latency: float = 0.0
     start_after: float = 0.0
@@ -51,7 +53,8 @@ def read(container: Mapping[str, Any], *, first: bool) -> Behaviour:
     ready_at, unready_at = _readiness(env.get("READY", "true"))
     return Behaviour(
         version=env.get("APP_VERSION") or _tag(container.get("image", "")),
-        ports=_ports(container) or ((DEFAULT_PORT,) if first else ()),
+        ports=_ports(container, calls=False) or ((DEFAULT_PORT,) if first else ()),
+        calls=_ports(container, calls=True),
         error_rate=_number(env, "ERROR_RATE", 0.0),
         latency=_number(env, "LATENCY_MS", 0.0) / 1000,
         start_after=_number(env, "START_MS", 0.0) / 1000,
@@ -71,11 +74,11 @@ def port_named(container: Mapping[str, Any], port: object) -> int:
     return int(str(port)) if str(port).isdigit() else DEFAULT_PORT
 
 
-def _ports(container: Mapping[str, Any]) -> tuple[int, ...]:
+def _ports(container: Mapping[str, Any], *, calls: bool) -> tuple[int, ...]:
     ports = [
         int(port["containerPort"])
         for port in container.get("ports", ())
-        if port.get("protocol", "TCP") == "TCP"
+        if port.get("protocol", "TCP") == "TCP" and (port.get("name") == "grpc") is calls
     ]
     return tuple(dict.fromkeys(ports))
 

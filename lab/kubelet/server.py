@@ -3,11 +3,12 @@
 import asyncio
 import random
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
+from lab.kubelet import calls
 from lab.kubelet.behaviour import Behaviour
 
 READINESS_PATHS: Final = frozenset({"/ready", "/readyz", "/healthz", "/health"})
@@ -31,6 +32,9 @@ class Server:
         self.become(behaviour)
         self._http: web.Server | None = None
         self._listening: list[asyncio.Server] = []
+        self._calls: list[Any] = []
+        """Servers of gRPC."""
+        self._ending: set[asyncio.Task[None]] = set()
         self._since = 0.0
         self._draining = False
 
@@ -75,6 +79,8 @@ class Server:
             self._listening.append(
                 await loop.create_server(self._http, address, port, backlog=1024)
             )
+        for port in self.behaviour.calls:
+            self._calls.append(await calls.serve(address, port, self._call))
         self._since = loop.time()
         self.turned.set()
 
@@ -86,6 +92,11 @@ class Server:
                 if connection.transport is not None:
                     connection.transport.abort()
         self._http = None
+        for server in self._calls:
+            task = asyncio.get_running_loop().create_task(server.stop(None))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        self._calls.clear()
         self.turned.set()
 
     async def drain(self, longest: float) -> None:
@@ -93,9 +104,13 @@ class Server:
         self._draining = True
         self.turned.set()
         self._close_ports()
+        grace = min(longest, self.behaviour.drain)
+        calls_ending = [server.stop(grace) for server in self._calls]
+        self._calls.clear()
         if self._http is not None:
             self._http.pre_shutdown()
-            await self._http.shutdown(min(longest, self.behaviour.drain))
+            await self._http.shutdown(grace)
+        await asyncio.gather(*calls_ending)
         self._http = None
 
     def _age(self) -> float:
@@ -128,6 +143,13 @@ class Server:
             content_type="application/json",
             headers={"X-Version": self.behaviour.version, "X-Pod": self._pod},
         )
+
+    async def _call(self) -> tuple[bool, dict[str, str]]:
+        if self.behaviour.latency:
+            await asyncio.sleep(self.behaviour.latency)
+        fine = random.random() >= self.behaviour.error_rate
+        self._codes[200 if fine else 500] += 1
+        return fine, {"x-version": self.behaviour.version, "x-pod": self._pod}
 
     def _metrics(self) -> str:
         lines = [

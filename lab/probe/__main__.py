@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import uvloop
 
+from lab.probe.calls import CallGenerator
 from lab.probe.generator import Generator, Target
 from lab.probe.report import Answer, Report, encode
 
@@ -21,6 +22,7 @@ _FLUSH_EVERY = 0.1  # seconds
 @click.command(help=__doc__)
 @click.option("--url", required=True, help="Where to send, e.g. http://127.0.0.1:8000/path.")
 @click.option("--host", help="The Host header, if it is not the URL's.")
+@click.option("--calls", is_flag=True, help="Unary gRPC calls instead of GETs.")
 @click.option("--rate", type=float, default=100, show_default=True, help="Requests a second.")
 @click.option("--seconds", type=float, help="Stop by itself after so long.")
 @click.option(
@@ -29,22 +31,27 @@ _FLUSH_EVERY = 0.1  # seconds
     help="Append each answer as a line of JSON: [start, late, latency, status, version, "
     "error, reused]; times in seconds.",
 )
-def main(url: str, host: str | None, rate: float, seconds: float | None, out: Path | None) -> None:
+def main(
+    url: str, host: str | None, calls: bool, rate: float, seconds: float | None, out: Path | None
+) -> None:
     """Run the probe and print its summary."""
-    report = uvloop.run(_run(Target(url, host), rate, seconds, out))
+    answers: list[Answer] = []
+    kind = CallGenerator if calls else Generator
+    report = uvloop.run(_run(kind(Target(url, host), rate, answers.append), answers, seconds, out))
     click.echo(str(report))
     raise SystemExit(1 if report.failed else 0)
 
 
-async def _run(target: Target, rate: float, seconds: float | None, out: Path | None) -> Report:
+async def _run(
+    load: Generator, answers: list[Answer], seconds: float | None, out: Path | None
+) -> Report:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     if seconds is not None:
         loop.call_later(seconds, stopped.set)
-    answers: list[Answer] = []
-    generator = asyncio.create_task(Generator(target, rate, answers.append).run(stopped))
+    generator = asyncio.create_task(load.run(stopped))
     written = 0
     while True:
         done, _ = await asyncio.wait([generator], timeout=_FLUSH_EVERY)

@@ -12,6 +12,13 @@ from lab.api import Object
 from tests.e2e.pace import LINGER
 
 PORT: Final = 8080
+CALLS_PORT: Final = 9090
+_CALLS: Final = {
+    "name": "grpc",
+    "port": CALLS_PORT,
+    "targetPort": "grpc",
+    "appProtocol": "kubernetes.io/h2c",
+}
 GRACEFUL: Final = {"lifecycle": {"preStop": {"sleep": {"seconds": LINGER}}}}
 """A container that serves on for a while when its pod is told to end.
 
@@ -39,6 +46,8 @@ class App:
     """Annotations of the pods."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Further labels of the pods."""
+    called: bool = False
+    """Whether pods answer gRPC, too."""
 
     @property
     def host(self) -> str:
@@ -62,7 +71,10 @@ class App:
         container = {
             "name": "web",
             "image": f"shop:{version}",
-            "ports": [{"name": "http", "containerPort": PORT}],
+            "ports": [
+                {"name": "http", "containerPort": PORT},
+                *([{"name": "grpc", "containerPort": CALLS_PORT}] if self.called else []),
+            ],
             "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 1},
             **({"env": variables} if variables else {}),
             **self.container,
@@ -90,7 +102,10 @@ class App:
             "metadata": self._meta(),
             "spec": {
                 "selector": {"app": self.name},
-                "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
+                "ports": [
+                    {"name": "http", "port": 80, "targetPort": "http"},
+                    *([_CALLS] if self.called else []),
+                ],
             },
         }
 
@@ -114,6 +129,12 @@ class App:
                 "rules": [{"backendRefs": [{"name": self.name, "port": 80}]}],
             },
         }
+
+    def grpcroute(self) -> Object:
+        """A GRPCRoute of the Gateway API; the pods have to be ``called``."""
+        route = self.httproute()
+        route["spec"]["rules"] = [{"backendRefs": [{"name": self.name, "port": CALLS_PORT}]}]
+        return {**route, "kind": "GRPCRoute"}
 
     def ingressroute(self, kind: str = "Service") -> Object:
         """An IngressRoute of Traefik's own, to the Service or to the TraefikService."""

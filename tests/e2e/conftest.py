@@ -102,6 +102,7 @@ def open_scene(lab: Lab, app: App, kind: str, rate: float) -> Scene:
     """Apply v1 with a route of a kind, wait until it answers, and put it under load."""
     routes = {
         "httproute": app.httproute,
+        "grpcroute": app.grpcroute,
         "ingress": app.ingress,
         "ingressroute": app.ingressroute,
         "traefikservice": app.traefikservice,
@@ -111,7 +112,7 @@ def open_scene(lab: Lab, app: App, kind: str, rate: float) -> Scene:
     before = [app.ingressroute("TraefikService")] if kind == "traefikservice" else []
     lab.apply([app.deployment("v1"), app.service(), route, *before])
     lab.kubectl(f"--namespace={app.namespace}", "rollout", "status", f"deployment/{app.name}")
-    lab.wait(lambda: answers(lab, app.host), 30, f"{app.host} to answer")
-    made = Scene(lab, app, route, lab.probe(app.host, rate=rate))
+    lab.wait(lambda: answers(lab, app.host, calls=app.called), 30, f"{app.host} to answer")
+    made = Scene(lab, app, route, lab.probe(app.host, rate=rate, calls=app.called))
     lab.wait(lambda: made.probe.report().total > 20, 20, "the load to begin")
     return made

@@ -1,5 +1,6 @@
 """One user's release on the lab, in the words of a test: apply, follow, and judge at the end."""
 
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from tests.e2e.app import App
 from tests.e2e.objects import LEFTOVERS, users_part
 
 RELEASES = "releases.slipway.dev"
-ROUTES = ("ingresses", "httproutes", "ingressroutes", "traefikservices")
+ROUTES = ("ingresses", "httproutes", "grpcroutes", "ingressroutes", "traefikservices")
 """Kinds of routes that the lab serves."""
 _SECOND = 150
 FINISHED = ("Succeeded", "Aborted", "Superseded", "RolledBack")
@@ -390,8 +391,12 @@ def _sight(obj: Object) -> Sight:
     )
 
 
-def answers(lab: Lab, host: str) -> bool:
-    """Whether Traefik leads a host to a pod."""
+def answers(lab: Lab, host: str, *, calls: bool = False) -> bool:
+    """Whether Traefik leads a host to a pod, by a GET or by a call."""
+    if calls:
+        url = f"http://127.0.0.1:{WEB_PORT}/"
+        argv = [sys.executable, "-m", "lab.probe", "--calls", "--seconds=0.1", "--rate=50"]
+        return lab.run([*argv, f"--url={url}", f"--host={host}"], check=False).returncode == 0
     try:
         return bool(lab.fetch("GET", "127.0.0.1", WEB_PORT, "/", {"Host": host}).ok)
     except OSError:

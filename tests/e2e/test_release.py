@@ -13,12 +13,14 @@ from tests.soak.scale import Share
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("kind", ["httproute", "ingress", "ingressroute", "traefikservice"])
+@pytest.mark.parametrize(
+    "kind", ["httproute", "grpcroute", "ingress", "ingressroute", "traefikservice"]
+)
 def test_a_new_version_gets_traffic_in_the_steps_of_the_policy(
     scene: Callable[..., Scene], kind: str
 ) -> None:
     """Apply v1, apply v2: 25, 50, 100 %, no failed request, and objects as applied."""
-    shop = scene(kind)
+    shop = scene(kind, called=kind == "grpcroute")
     before = {
         name: users_part(shop.lab.get(name, "web", shop.namespace)) for name in (kind, "service")
     }
