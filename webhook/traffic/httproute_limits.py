@@ -14,6 +14,7 @@ from webhook.traffic.httproute_parts import (
     matches_of,
     path_of,
 )
+from webhook.traffic.patterns import HEADER_NAME
 
 RULES: Final = 16
 MATCHES: Final = 64
@@ -21,7 +22,6 @@ MATCHES_IN_ALL: Final = 128
 OTHERS: Final = 16
 """Backends and filters of a rule, filters of a backend, headers of a match."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}", re.ASCII)
 _PATH: Final = re.compile(r"/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*", re.ASCII)
 _NOT_IN_PATHS: Final = re.compile(r"//|/\.\.?(?:/|$)|%2[fF]")
 
@@ -54,7 +54,7 @@ def _beyond_in(rule: Any) -> str | None:
 def _unreadable(match: Any) -> str | None:
     for header in headers_of(match):
         name, value = str(header.get("name")), str(header.get("value"))
-        if not _NAME.fullmatch(name):
+        if not HEADER_NAME.fullmatch(name):
             return f"can't name the header {name!r}"
         if not 1 <= len(value) <= 4096:
             return f"can't ask for a header of {len(value)} characters"

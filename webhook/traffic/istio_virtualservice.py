@@ -1,15 +1,27 @@
 """Istio's VirtualService: ``spec.http[].route[].weight``, and the same of ``tcp`` and ``tls``.
 
 Source: Istio, reference of VirtualService. Alone in its list, a destination takes everything;
-otherwise one without a weight takes nothing.
+otherwise one without a weight takes nothing. Rules of ``http`` are looked at in their order. A rule
+mirrors to one destination (``mirror``) or to several (``mirrors``). Where a rule is delegated,
+Istio's own webhook refuses expressions on both sides.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
 from webhook.objects.raw import Object
+from webhook.objects.steps import HeaderMatch, RequestMatch
+from webhook.traffic.istio_matches import (
+    asks_by_expression,
+    narrowed_by_header,
+    narrowed_by_request,
+)
+from webhook.traffic.patterns import Inexpressible
 from webhook.traffic.splits import read_list
 from webhook.traffic.weighted import Dialect, Place, places_in, router, weight_in
+from webhook.traffic.weighted_rules import At, Rules
+
+T = TypeVar("T", HeaderMatch, RequestMatch)
 
 _PROTOCOLS: Final = ("http", "tcp", "tls")
 _SERVICE: Final = ("svc", "cluster", "local")
@@ -48,8 +60,58 @@ def _counts(entries: Sequence[Any]) -> list[int]:
     return [weight_in(entry) or 0 for entry in entries]
 
 
+def _left_behind(entry: Object) -> str | None:
+    subset = entry["destination"].get("subset")
+    said = f"the DestinationRule that has the subset {subset} says nothing of the new version"
+    return said if subset else None
+
+
 def _affected(obj: Object, _places: frozenset[Place]) -> tuple[str, ...]:
     return tuple(str(host) for host in read_list(obj.get("spec"), "hosts"))
+
+
+def _narrowed(at: At, entries: Sequence[HeaderMatch]) -> Object | None:
+    return _copy(at, entries, narrowed_by_header)
+
+
+def _some(at: At, entries: Sequence[RequestMatch]) -> Object | None:
+    made = _copy(at, entries, narrowed_by_request)
+    rewrites = isinstance(at.rule.get("rewrite"), dict) and "uri" in at.rule["rewrite"]
+    if made and rewrites and any(entry.path for entry in entries):
+        raise Inexpressible("rewrites a path, of which a prefix may be what it matches")
+    return made
+
+
+def _copy(
+    at: At, entries: Sequence[T], narrow: Callable[[Object, T], list[Object]]
+) -> Object | None:
+    """Every match with every entry; a name is for logs, and stays with the user's rule."""
+    delegated = not (at.object.get("spec") or {}).get("hosts")
+    if delegated and any(asks_by_expression(entry) for entry in entries):
+        raise Inexpressible("is delegated to, and Istio takes no expressions there")
+    made: list[Object] = []
+    for match in [m for m in read_list(at.rule, "match") if isinstance(m, dict)] or [{}]:
+        for entry in entries:
+            made += [both for both in narrow(match, entry) if both not in made]
+    rest = {field: value for field, value in at.rule.items() if field != "name"}
+    return {**rest, "match": made} if made else None
+
+
+_MIRRORS: Final = ("mirror", "mirrors", "mirrorPercent", "mirrorPercentage")
+
+
+def _mirrored(rule: Object, backend: Object, percent: int) -> Object:
+    if any(field in rule for field in _MIRRORS):
+        raise Inexpressible("would have two mirrors in one rule")
+    share = {"value": percent}
+    return {**rule, "mirror": backend["destination"], "mirrorPercentage": share}
+
+
+def _unmirrored(rule: Object, ours: Callable[[Object], bool]) -> Object:
+    if not ours({"destination": rule.get("mirror")}):
+        return rule
+    mine = ("mirror", "mirrorPercentage")
+    return {field: value for field, value in rule.items() if field not in mine}
 
 
 KIND: Final = "VirtualService"
@@ -62,5 +124,14 @@ ROUTER: Final = router(
         renamed=_renamed,
         counts=_counts,
         affected=_affected,
+        left_behind=_left_behind,
+        rules=Rules(
+            field="http",
+            backends="route",
+            narrowed=_narrowed,
+            some=_some,
+            mirrored=_mirrored,
+            unmirrored=_unmirrored,
+        ),
     )
 )

@@ -5,9 +5,12 @@ for it anywhere, Envoy wants all of the text. With both anchors it is the same.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
-from webhook.objects.steps import StringMatch
+from webhook.objects.steps import HeaderMatch, StringMatch
+
+HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}", re.ASCII)
 
 _CLASS: Final = re.compile(r"\\\[|\[\^?\]?(?:\\.|[^\]\\])*\]")
 _NOT_RE2: Final = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
@@ -16,6 +19,34 @@ _NOT_RE2: Final = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
 
 class Inexpressible(Exception):
     """What a step asks for can't be said to this router; the message completes "it ..."."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A header, and what its whole value has to be."""
+
+    name: str
+    value: StringMatch
+    pattern: str
+    """The same as an expression with both anchors."""
+
+
+def condition(entry: HeaderMatch) -> Condition:
+    """What a header route asks for; a cookie is looked for in the header ``Cookie``.
+
+    Raises:
+        Inexpressible: no header can have that name, or the value is empty or no expression.
+
+    """
+    if entry.cookie_name is not None and entry.cookie_value is not None:
+        pattern = cookie_pattern(entry.cookie_name, entry.cookie_value)
+        return Condition("Cookie", StringMatch(regex=pattern), pattern)
+    name, value = entry.header_name or "", entry.header_value or StringMatch(exact="")
+    if not HEADER_NAME.fullmatch(name):
+        raise Inexpressible(f"can't name the header {name!r}")
+    if "" in (value.exact, value.prefix, value.regex):
+        raise Inexpressible(f"can't ask for the header {name} with an empty value")
+    return Condition(name, value, text_pattern(value))
 
 
 def text_pattern(value: StringMatch) -> str:

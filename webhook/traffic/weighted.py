@@ -28,7 +28,8 @@ from webhook.traffic.splits import (
     unscaled,
     with_shares,
 )
-from webhook.traffic.weights_only import more_than_weights, named, not_sticky
+from webhook.traffic.weighted_rules import Listing, Room, Rules, without_ours
+from webhook.traffic.weights_only import more_than_weights, named
 
 Entries: TypeAlias = list[Any]
 Place: TypeAlias = tuple[str | int, ...]
@@ -62,6 +63,12 @@ class Dialect:
     """Hosts and paths, for people, whose requests go through these lists."""
     unprogrammed: Callable[[Object], str | None] = lambda _object: None
     """Why what an object says is not known to be live, where its controller reports that."""
+    rules: Rules | None = None
+    """How some requests are treated otherwise than the others; None: the kind has only weights."""
+    brings_back: Callable[[Object], bool] = lambda _object: False
+    """Whether an object of itself brings users back to the Service that answered them first."""
+    left_behind: Callable[[Object], str | None] = lambda _entry: None
+    """What an entry says that can't be said of the canary Service; completes "in it ..."."""
 
 
 def weight_in(entry: Any) -> int | None:
@@ -123,7 +130,7 @@ def router(dialect: Dialect) -> Router:
         lacks=lambda _objects, obj, namespace, shares: _lacks(
             dialect, restore(obj), keyed(shares, namespace, home_of(obj))
         ),
-        without=lambda _objects, obj, _namespace, shares: not_sticky(dialect.kind, obj, shares),
+        without=lambda _objects, obj, namespace, shares: _without(dialect, obj, namespace, shares),
         affected=lambda _objects, obj, namespace, services: _affected(
             dialect, restore(obj), namespace, services
         ),
@@ -145,6 +152,9 @@ def _project(dialect: Dialect, users: Object, split: Split | None) -> Object:
         if divided is not entries and not _too_many(dialect, divided):
             shown = _put(shown, place, divided)
             implied |= _implied(dialect, entries, number)
+    if dialect.rules:
+        room = _room(dialect, dialect.rules, users)
+        shown = room.expanded(shown, room.carried(split.shares)[0])
     memory = remembered(split, scale, implied).text()
     return annotate(shown, {names.SPLIT: split.text(), names.ORIGINAL: memory})
 
@@ -154,6 +164,8 @@ def _restore(dialect: Dialect, new: Object, old: Object | None) -> Object:
     memory = Memory.of(new) or Memory.of(old)
     if memory is None:
         return new
+    if dialect.rules:
+        new = without_ours(dialect.rules, _listing(dialect, new), new, memory)
     users = new
     for number, (place, entries) in enumerate(_lists(dialect, new)):
         united = _united(dialect, entries, memory, number, home_of(new))
@@ -263,6 +275,16 @@ def _key(dialect: Dialect, entry: Any, home: str) -> str | None:
     return key_of(*found, home) if found else None
 
 
+def _listing(dialect: Dialect, obj: Object) -> Listing:
+    home = home_of(obj)
+    return Listing(lambda entry: _key(dialect, entry, home), dialect.renamed, dialect.counts)
+
+
+def _room(dialect: Dialect, rules: Rules, users: Object) -> Room:
+    lists = [entries for _, entries in _lists(dialect, users)]
+    return Room(rules, _listing(dialect, users), users, lists)
+
+
 def _get(obj: Any, place: Place) -> Any:
     for step in place:
         try:
@@ -293,17 +315,45 @@ def _writes(
     return [Annotate(dialect.kind, obj, {names.SPLIT: split.text() if split else None})]
 
 
-def _lacks(dialect: Dialect, obj: Object, shares: Mapping[str, Share]) -> str | None:
-    if why := more_than_weights(dialect.kind, obj, shares):
+_ASKED: Final = {"headers": "carry the header route", "mirrors": "mirror requests"}
+
+
+def _lacks(dialect: Dialect, users: Object, shares: Mapping[str, Share]) -> str | None:
+    """Shares of other Deployments count too: they must not lose what is shown of them."""
+    if dialect.rules is None and (why := more_than_weights(dialect.kind, users, shares)):
         return why
-    for _, entries in _lists(dialect, obj):
-        divided = _divided(dialect, entries, shares, 1, home_of(obj))
+    name, present = named(dialect.kind, users), split_of(users)
+    carried = {**(present.shares if present else {}), **shares}
+    room = _room(dialect, dialect.rules, users) if dialect.rules else None
+    for refusal in room.carried(carried)[1] if room else ():
+        return f"{name} can't {_ASKED[refusal.part]}: it {refusal.why}"
+    for share in shares.values():
+        if share.preview:
+            return f"{name} can't be previewed at {share.preview}: Slipway makes no second one"
+    for _, entries in _lists(dialect, users):
+        divided = _divided(dialect, entries, shares, 1, home_of(users))
         if _too_many(dialect, divided):
             return (
-                f"{named(dialect.kind, obj)} can't divide its traffic: it would have "
+                f"{name} can't divide its traffic: it would have "
                 f"{len(divided)} backends in a rule, which has at most {dialect.most}"
             )
     return None
+
+
+def _without(
+    dialect: Dialect, obj: Object, namespace: str, shares: Mapping[str, Share]
+) -> tuple[str, ...]:
+    name, home = named(dialect.kind, obj), home_of(obj)
+    asked = keyed(shares, namespace, home)
+    notes = [
+        f"in {name} {said}"
+        for _, entries in _lists(dialect, obj)
+        for entry in entries
+        if _key(dialect, entry, home) in asked and (said := dialect.left_behind(entry))
+    ]
+    if any(share.sticky for share in shares.values()) and not dialect.brings_back(obj):
+        notes.insert(0, f"{name} does not bring users back to their version: no cookie is set")
+    return tuple(dict.fromkeys(notes))
 
 
 def _affected(
