@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from webhook.objects.raw import Object
 from webhook.traffic.splits import read_list
+from webhook.traffic.traefik_rules import RULES
 from webhook.traffic.traefik_services import COUNTS, GROUP, NAMED_AT_0, renamed, service
 from webhook.traffic.weighted import Dialect, Place, places_in, router
 
@@ -28,5 +29,6 @@ ROUTER: Final = router(
         counts=COUNTS,
         named_at_0=NAMED_AT_0,
         affected=_affected,
+        rules=RULES,
     )
 )

@@ -181,12 +181,15 @@ def test_the_engine_finds_the_object_and_reads_its_split_back(kind: Kind) -> Non
     assert taken.annotations == {names.SPLIT: None}
 
 
-CAN = {"VirtualService": ("carry the header route", "mirror requests")}
+CAN = {
+    "VirtualService": ("carry the header route", "mirror requests"),
+    "IngressRoute": ("carry the header route",),
+}
 
 
 @EVERY
 def test_what_such_a_route_cannot_do_is_said_before_anything_moves(kind: Kind) -> None:
-    """Header routes, mirrors and previews are refused; stickiness is left out, and said."""
+    """Each kind has words for other parts of a step."""
     users, router = kind.made([kind.entry("web", None)]), kind.router
     match = (HeaderMatch(header_name="X-Team", header_value=StringMatch(exact="qa")),)
     for share, what in (
@@ -201,8 +204,19 @@ def test_what_such_a_route_cannot_do_is_said_before_anything_moves(kind: Kind) -
             assert why
             assert why.startswith(f"{router.kind} {NAMESPACE}/shop can't {what}: ")
     assert router.lacks({}, users, NAMESPACE, {"web": Share("c", 50)}) is None
-    [note] = router.without({}, users, NAMESPACE, {"web": Share("c", 1, sticky=Sticky("s", 60))})
+
+
+@EVERY
+def test_a_route_that_does_not_bring_users_back_says_so(kind: Kind) -> None:
+    """A TraefikService does where its user set a cookie for its Services: it knows both of them."""
+    router, users = kind.router, kind.made([kind.entry("web", None)])
+    asked = {"web": Share("c", 1, sticky=Sticky("seen", 60))}
+    if router.kind == "TraefikService":
+        assert router.without({}, users, NAMESPACE, asked) == ()
+        del users["spec"]["weighted"]["sticky"]
+    [note] = router.without({}, users, NAMESPACE, asked)
     assert note.startswith(f"{router.kind} {NAMESPACE}/shop does not bring users back")
+    assert router.without({}, users, NAMESPACE, {"web": Share("c", 1)}) == ()
 
 
 # What is special about one kind

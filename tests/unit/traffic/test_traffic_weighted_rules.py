@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from gateway_model import REQUESTS, Asked, means, text, under
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
-from weighted_models import MODELS, Model, shares, users
+from weighted_models import MODELS, Model, Tie, shares, users
 
 from tests.strategies import NAMESPACE
 from webhook.objects.intent import Share, Split
@@ -17,7 +17,7 @@ from webhook.objects.steps import HeaderMatch, HeaderRoute, MirrorRoute, Request
 
 PROPERTY = settings(max_examples=100, deadline=None)
 EVERY = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-MIRRORING = pytest.mark.parametrize("model", [MODELS["VirtualService"]], ids=["VirtualService"])
+MIRRORING = pytest.mark.parametrize("model", [m for m in MODELS.values() if m.mirroring])
 BETA = HeaderMatch(header_name="X-Canary", header_value=StringMatch(exact="yes"))
 COOKIE = HeaderMatch(cookie_name="who", cookie_value=StringMatch(exact="yes"))
 
@@ -92,18 +92,28 @@ def test_each_request_goes_where_user_and_policy_want_it(
 ) -> None:
     """To the canary Service alone if an entry matches, else as with weights only."""
     obj = data.draw(users(model))
+    asked = {key: share if model.mirroring else _mirrorless(share) for key, share in asked.items()}
     assume(model.kind.router.lacks({}, obj, NAMESPACE, asked) is None)
-    theirs = parts(model, model.chosen(model.rules(obj), request_))
+    try:
+        theirs = parts(model, model.chosen(model.rules(obj), request_))
+    except Tie:
+        reject()
     plain = parts(model, model.chosen(model.rules(project(model, obj, without(asked))), request_))
-    got = model.chosen(model.rules(project(model, obj, asked)), request_)
     sent = {root: share for root, share in asked.items() if root in theirs}
     over = {root for root, share in sent.items() if _sent_over(share, request_)}
-    if len(over) == 1:
+    if len(over) > 1:
+        return  # either is right
+    got = model.chosen(model.rules(project(model, obj, asked)), request_)
+    if over:
         assert parts(model, got) == {f"{over.pop()}-canary": 1}
-    elif not over:
+    else:
         assert parts(model, got) == plain
         wanted = {(s.canary, m.percentage) for s in sent.values() for m in _mirrored(s, request_)}
         assert set(model.mirrors(got) if got else []) == wanted or len(wanted) > 1
+
+
+def _mirrorless(share: Share) -> Share:
+    return Share(share.canary, share.weight, headers=share.headers)
 
 
 def _sent_over(share: Share, asked: Asked) -> bool:
@@ -138,7 +148,7 @@ def _meets(entry: RequestMatch, asked: Asked) -> bool:
 
 def plain(model: Model, *names: str) -> Object:
     """An object with one rule for all requests."""
-    rule = {"name": "all"} if model.field == "http" else {}
+    rule = {"match": "PathPrefix(`/`)", "kind": "Rule"} if model.field == "routes" else {}
     weight = 50 if len(names) > 1 else None
     return model.made([{**rule, model.backends: [model.kind.entry(n, weight) for n in names]}])
 
@@ -381,3 +391,123 @@ def test_a_virtual_service_that_only_passes_connections_on_cannot_look_at_header
     said = ISTIO.kind.router.lacks({}, obj, NAMESPACE, {"web": by_header(BETA)})
     assert said
     assert "only connections" in said
+
+
+# What is special about Traefik
+
+TRAEFIK = MODELS["IngressRoute"]
+
+
+def traefik(match: str, *others: str, **more: Any) -> Object:
+    """An IngressRoute with a route to the Service, and routes to another one."""
+    routes = [{"match": match, "services": [{"name": "web", "port": 80}], **more}]
+    return TRAEFIK.made(
+        [*routes, *({"match": o, "services": [{"name": "api", "port": 80}]} for o in others)]
+    )
+
+
+def test_an_ingressroute_has_a_copy_of_a_route_with_one_condition_more() -> None:
+    """And its middlewares; entries are alternatives. It goes just before its own route."""
+    match, middlewares = "Host(`a`) || Host(`b`)", [{"name": "auth"}]
+    put_in, own = rules(TRAEFIK, traefik(match, middlewares=middlewares), by_header(BETA, COOKIE))
+    assert put_in["services"] == [{"name": "web-canary", "port": 80}]
+    assert put_in["middlewares"] == middlewares
+    assert put_in["match"].startswith(
+        "(Host(`a`) || Host(`b`)) && (Header(`X-Canary`, `yes`) || HeaderRegexp(`Cookie`, `^"
+    )
+    assert put_in["priority"] == len(match) + 1
+    assert "priority" not in own
+
+
+def test_a_route_keeps_its_own_priority_and_the_copy_has_the_next() -> None:
+    """Also where it is below 0."""
+    for priority in (10, -5):
+        put_in, own = rules(TRAEFIK, traefik("Host(`a`)", priority=priority), by_header(BETA))
+        assert (put_in["priority"], own["priority"]) == (priority + 1, priority)
+
+
+def test_a_narrower_route_still_goes_before_the_copy_of_a_wider_one() -> None:
+    """The copy's rule is the longest of all, and would go first without a priority of its own."""
+    obj = traefik("Host(`shop.example`)", "Host(`shop.example`) && PathPrefix(`/a`)")
+    shown = rules(TRAEFIK, obj, by_header(BETA))
+    got = TRAEFIK.chosen(shown, Asked(path="/a", headers={"x-canary": "yes"}))
+    assert parts(TRAEFIK, got) == {"api": 1}
+
+
+def test_a_route_in_the_syntax_of_v2_has_its_names_of_functions() -> None:
+    """They mean the same."""
+    [put_in, _] = rules(TRAEFIK, traefik("Host(`a`)", syntax="v2"), by_header(BETA, COOKIE))
+    assert "&& (Headers(`X-Canary`, `yes`) || HeadersRegexp(`Cookie`, `^" in put_in["match"]
+
+
+def regex(value: str) -> Share:
+    """A header route by an expression."""
+    return by_header(HeaderMatch(header_name="X", header_value=StringMatch(regex=value)))
+
+
+REFUSED_BY_TRAEFIK = {
+    "a route of the next priority": (
+        traefik("PathPrefix(`/a`)", "Path(`/a/b/c/de`)"),
+        by_header(BETA),
+        "no priority between its routes 1 and 2",
+    ),
+    "a backquote": (traefik("Host(`a`)"), regex("a`b"), "can't have a backquote"),
+    "priority -1": (traefik("Host(`a`)", priority=-1), by_header(BETA), "no number is next"),
+    "a double wildcard": (traefik("Host(`**.a`)"), by_header(BETA), "a host with **"),
+}
+
+
+@pytest.mark.parametrize(
+    ("obj", "share", "why"), REFUSED_BY_TRAEFIK.values(), ids=REFUSED_BY_TRAEFIK.keys()
+)
+def test_what_an_ingressroute_has_no_words_for_is_said_and_left_out(
+    obj: Object, share: Share, why: str
+) -> None:
+    """Weights are shown all the same."""
+    said = TRAEFIK.kind.router.lacks({}, obj, NAMESPACE, {"web": share})
+    assert said
+    assert why in said
+    assert rules(TRAEFIK, obj, share) == rules(TRAEFIK, obj, Share("web-canary", 20))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("PathPrefix(`/a`)", "PathPrefix(`/bc`)"),
+        ("PathPrefix(`/a/b`)", "PathPrefix(`/a/cd`)"),
+        ("Host(`a`)", "Host(`bc`)"),
+        ("Path(`/a`)", "Path(`/bc`)"),
+        ("Path(`/abcdefg`)", "PathPrefix(`/bc`)"),
+    ],
+)
+def test_routes_that_no_request_meets_both_need_no_priority_between_them(
+    one: str, other: str
+) -> None:
+    """Their rules are as long as if they did."""
+    assert len(other) == len(one) + 1
+    assert (
+        TRAEFIK.kind.router.lacks({}, traefik(one, other), NAMESPACE, {"web": by_header(BETA)})
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Path(`/a`)", "Path(`/a`) && Method(`GET`)"),
+        ("PathPrefix(`/a/b`)", "PathPrefix(`/a`)"),
+        ("PathPrefix(`/a`)", "PathPrefix(`/a/b`)"),
+        ("Host(`a`)", "Host(`b`) || Path(`/`)"),
+    ],
+)
+def test_routes_that_some_request_meets_both_need_a_priority_between_them(
+    one: str, other: str
+) -> None:
+    """Unless both lead to the same Service: then that other route has a copy before it."""
+    obj = traefik(one, other, priority=7)
+    obj["spec"]["routes"][1]["priority"] = 8
+    said = TRAEFIK.kind.router.lacks({}, obj, NAMESPACE, {"web": by_header(BETA)})
+    assert said
+    assert "no priority between its routes 1 and 2" in said
+    obj["spec"]["routes"][1]["services"] = obj["spec"]["routes"][0]["services"]
+    assert TRAEFIK.kind.router.lacks({}, obj, NAMESPACE, {"web": by_header(BETA)}) is None

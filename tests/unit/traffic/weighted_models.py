@@ -31,6 +31,9 @@ class Model:
     mirrors: Callable[[Object], list[tuple[str, int]]]
     """To which Services a rule sends copies, and of how many percent."""
 
+    mirroring: bool = False
+    """Whether such rules can mirror."""
+
     def made(self, rules: list[Object]) -> Object:
         """An object with these rules."""
         obj = self.kind.made([])
@@ -129,6 +132,67 @@ _ISTIO_MATCHES = st.fixed_dictionaries(
     },
 )
 
+# Traefik
+
+
+class Tie(Exception):
+    """Two rules of one priority: nobody says which one it is."""
+
+
+_CALL = re.compile(r"(\w+)\(`([^`]*)`(?:, `([^`]*)`)?\)")
+_TRUTHS = {"(T)": "T", "(F)": "F", "T && T": "T", "T && F": "F", "F && T": "F", "F && F": "F"}
+_LATER = {"T || T": "T", "T || F": "T", "F || T": "T", "F || F": "F"}
+
+
+def _traefik_call(call: re.Match[str], asked: Asked) -> str:
+    name, first, second = call.groups()
+    said = asked.headers.get(first.lower())
+    return "T" if {
+        "Host": first == "shop.example",
+        "Path": asked.path == first,
+        "PathPrefix": asked.path.startswith(first),
+        "Method": asked.method == first,
+        "Header": said == second,
+        "HeaderRegexp": said is not None and re.search(second or "", said) is not None,
+    }[name] else "F"  # fmt: skip
+
+
+def _traefik_meets(match: str, asked: Asked) -> bool:
+    said = _CALL.sub(lambda call: _traefik_call(call, asked), match)
+    while len(said) > 1:
+        before = said
+        for table in (_TRUTHS, _LATER):
+            if said == before:
+                for expression, truth in table.items():
+                    said = said.replace(expression, truth)
+        assert said != before, said
+    return said == "T"
+
+
+def _traefik_chosen(rules: list[Any], asked: Asked) -> Any:
+    met = [rule for rule in rules if _traefik_meets(rule["match"], asked)]
+    if not met:
+        return None
+    priorities = [rule.get("priority") or len(rule["match"]) for rule in met]
+    if priorities.count(max(priorities)) > 1:
+        raise Tie
+    return met[priorities.index(max(priorities))]
+
+
+_TRAEFIK_MATCHES = st.sampled_from(
+    [
+        "Host(`shop.example`)",
+        "Host(`other.example`)",
+        "PathPrefix(`/a`)",
+        "PathPrefix(`/ab`)",
+        "PathPrefix(`/b`) || Path(`/`)",
+        "Host(`shop.example`) && PathPrefix(`/a`)",
+        "Host(`shop.example`) && Path(`/a/b`)",
+        "Method(`GET`)",
+        "Header(`X-Tenant`, `a`)",
+    ]
+)
+
 MODELS = {
     model.kind.router.kind: model
     for model in (
@@ -141,6 +205,18 @@ MODELS = {
             ),
             chosen=_istio_chosen,
             mirrors=_istio_mirrors,
+            mirroring=True,
+        ),
+        Model(
+            kind=KINDS["IngressRoute"],
+            field="routes",
+            backends="services",
+            rule=st.fixed_dictionaries(
+                {"kind": st.just("Rule"), "match": _TRAEFIK_MATCHES},
+                optional={"priority": st.integers(0, 60)},
+            ),
+            chosen=_traefik_chosen,
+            mirrors=lambda _rule: [],
         ),
     )
 }
