@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from webhook.objects.raw import Object
+from webhook.traffic.contour_rules import RULES, is_mirror
 from webhook.traffic.splits import read_list
 from webhook.traffic.weighted import Dialect, Place, places_in, router, weight_in
 
@@ -71,5 +72,7 @@ ROUTER: Final = router(
         counts=_counts,
         affected=_affected,
         unprogrammed=unprogrammed,
+        aside=is_mirror,
+        rules=RULES,
     )
 )

@@ -70,11 +70,11 @@ def _affected(obj: Object, _places: frozenset[Place]) -> tuple[str, ...]:
     return tuple(str(host) for host in read_list(obj.get("spec"), "hosts"))
 
 
-def _narrowed(at: At, entries: Sequence[HeaderMatch]) -> Object | None:
+def _narrowed(at: At, entries: Sequence[HeaderMatch]) -> list[Object]:
     return _copy(at, entries, narrowed_by_header)
 
 
-def _some(at: At, entries: Sequence[RequestMatch]) -> Object | None:
+def _some(at: At, entries: Sequence[RequestMatch]) -> list[Object]:
     made = _copy(at, entries, narrowed_by_request)
     rewrites = isinstance(at.rule.get("rewrite"), dict) and "uri" in at.rule["rewrite"]
     if made and rewrites and any(entry.path for entry in entries):
@@ -84,7 +84,7 @@ def _some(at: At, entries: Sequence[RequestMatch]) -> Object | None:
 
 def _copy(
     at: At, entries: Sequence[T], narrow: Callable[[Object, T], list[Object]]
-) -> Object | None:
+) -> list[Object]:
     """Every match with every entry; a name is for logs, and stays with the user's rule."""
     delegated = not (at.object.get("spec") or {}).get("hosts")
     if delegated and any(asks_by_expression(entry) for entry in entries):
@@ -94,7 +94,7 @@ def _copy(
         for entry in entries:
             made += [both for both in narrow(match, entry) if both not in made]
     rest = {field: value for field, value in at.rule.items() if field != "name"}
-    return {**rest, "match": made} if made else None
+    return [{**rest, "match": made}] if made else []
 
 
 _MIRRORS: Final = ("mirror", "mirrors", "mirrorPercent", "mirrorPercentage")

@@ -22,12 +22,12 @@ _HIGHEST: Final = 2**63 - 1001  # what the CRD allows
 _LITERAL: Final = re.compile(r"(Host|Path|PathPrefix)\(`([^`*]*)`\)")
 
 
-def _narrowed(at: At, entries: Sequence[HeaderMatch]) -> Object:
+def _narrowed(at: At, entries: Sequence[HeaderMatch]) -> list[Object]:
     """It goes before its own route, and before none that went before that one."""
     names = _FUNCTIONS.get(str(at.rule.get("syntax")), _V3)
     conditions = [_said(condition(entry), *names) for entry in entries]
     match = f"({at.rule.get('match')}) && ({' || '.join(dict.fromkeys(conditions))})"
-    return {**at.rule, "match": match, "priority": _above(at)}
+    return [{**at.rule, "match": match, "priority": _above(at)}]
 
 
 def _said(wanted: Condition, exactly: str, by_expression: str) -> str:

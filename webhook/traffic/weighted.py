@@ -63,6 +63,8 @@ class Dialect:
     """Hosts and paths, for people, whose requests go through these lists."""
     unprogrammed: Callable[[Object], str | None] = lambda _object: None
     """Why what an object says is not known to be live, where its controller reports that."""
+    aside: Callable[[Any], bool] = lambda _entry: False
+    """Whether an entry takes no part in the weights; its own, if it has one, is something else."""
     rules: Rules | None = None
     """How some requests are treated otherwise than the others; None: the kind has only weights."""
     brings_back: Callable[[Object], bool] = lambda _object: False
@@ -181,7 +183,7 @@ def _divided(
         return entries
     out: Entries = []
     for entry, weight in zip(entries, dialect.counts(entries), strict=True):
-        if not isinstance(entry, dict):
+        if not isinstance(entry, dict) or dialect.aside(entry):
             out.append(entry)
             continue
         whole, share = weight * scale, shares.get(_key(dialect, entry, home) or "")
@@ -209,7 +211,7 @@ def _united(dialect: Dialect, entries: Entries, memory: Memory, number: int, hom
             kept[-1] = {**kept[-1], "weight": (weight_in(kept[-1]) or 0) + (weight_in(entry) or 0)}
     whole = [
         entry
-        if (weight := weight_in(entry)) is None
+        if (weight := weight_in(entry)) is None or dialect.aside(entry)
         else {**entry, "weight": unscaled(weight, memory.scale)}
         for entry in kept
     ]
@@ -221,7 +223,7 @@ def _implied(dialect: Dialect, entries: Entries, number: int) -> dict[str, int |
     return {
         f"{number}.{i}": weight_in(entry)
         for i, (entry, counts) in enumerate(zip(entries, dialect.counts(entries), strict=True))
-        if isinstance(entry, dict) and weight_in(entry) != counts
+        if isinstance(entry, dict) and not dialect.aside(entry) and weight_in(entry) != counts
     }
 
 
@@ -248,6 +250,8 @@ def _scale(dialect: Dialect, users: Object, shares: Mapping[str, Share]) -> int:
     home, exact, largest = home_of(users), True, 0
     for _, entries in _lists(dialect, users):
         for entry, weight in zip(entries, dialect.counts(entries), strict=True):
+            if dialect.aside(entry):
+                continue
             share, largest = shares.get(_key(dialect, entry, home) or ""), max(largest, weight)
             exact = exact and (share is None or weight * share.weight % 100 == 0)
     return 1 if exact or largest * _FINE > dialect.largest else _FINE

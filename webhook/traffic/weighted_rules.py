@@ -31,6 +31,8 @@ class At:
     place: int
     sends: Callable[[Any], bool]
     """Whether a rule sends to the Service of which requests are to go over."""
+    to: str
+    """The canary Service."""
 
     @property
     def rule(self) -> Object:
@@ -39,7 +41,7 @@ class At:
         return found
 
 
-def _not_some(_at: At, _entries: Sequence[RequestMatch]) -> Object | None:
+def _not_some(_at: At, _entries: Sequence[RequestMatch]) -> list[Object]:
     raise Inexpressible("mirrors all requests of a rule, and not some")
 
 
@@ -55,10 +57,10 @@ class Rules:
     """The list in ``spec`` where rules stand."""
     backends: str
     """The list of backends in a rule."""
-    narrowed: Callable[[At, Sequence[HeaderMatch]], Object | None]
-    """A copy for the requests that meet one of the entries; None if none can. Its backends do not
-    matter. Raises `Inexpressible`."""
-    some: Callable[[At, Sequence[RequestMatch]], Object | None] = _not_some
+    narrowed: Callable[[At, Sequence[HeaderMatch]], list[Object]]
+    """Copies for the requests that meet one of the entries; none if no request can. Their backends
+    do not matter. Raises `Inexpressible`."""
+    some: Callable[[At, Sequence[RequestMatch]], list[Object]] = _not_some
     """The same by other conditions, for requests that are mirrored."""
     mirrored: Callable[[Object, Object, int], Object] = _no_mirror
     """The rule with copies of so many percent for a backend. Raises `Inexpressible`."""
@@ -141,10 +143,9 @@ class Room:
     def _sent_over(self, place: int, shares: Mapping[str, Share]) -> Iterator[Object]:
         """Copies to a canary Service alone."""
         for key, share in shares.items():
-            at = self._at(place, key)
+            at = self._at(place, key, share)
             entries = [entry for header in share.headers for entry in header.match]
-            made = self.rules.narrowed(at, entries) if entries else None
-            if made is not None:
+            for made in self.rules.narrowed(at, entries) if entries else ():
                 yield {**made, self.rules.backends: self._over(at.rule, key, share.canary)}
 
     def _some_mirrored(
@@ -158,9 +159,8 @@ class Room:
             for mirror in share.mirrors:
                 if not mirror.match or not mirror.percentage:
                     continue
-                made = self.rules.some(self._at(place, key), mirror.match)
-                if made is not None:
-                    made = {**made, self.rules.backends: first}
+                for copy in self.rules.some(self._at(place, key, share), mirror.match):
+                    made = {**copy, self.rules.backends: first}
                     yield self._with_mirror(made, place, key, share, mirror)
 
     def _all_mirrored(self, place: int, shown: Any, shares: Mapping[str, Share]) -> Any:
@@ -176,9 +176,9 @@ class Room:
         [to, *_] = self._over(self._rules_of(self.users)[place], key, share.canary)
         return self.rules.mirrored(rule, to, mirror.percentage)
 
-    def _at(self, place: int, key: str) -> At:
-        rules = self._rules_of(self.users)
-        return At(self.users, rules, place, lambda rule: bool(self._over(rule, key, "")))
+    def _at(self, place: int, key: str, share: Share) -> At:
+        rules, to = self._rules_of(self.users), share.canary
+        return At(self.users, rules, place, lambda rule: bool(self._over(rule, key, to)), to)
 
     def _over(self, rule: Any, key: str, canary: str) -> list[Object]:
         """A rule's entries for one Service, as they are for its canary Service alone."""

@@ -184,6 +184,7 @@ def test_the_engine_finds_the_object_and_reads_its_split_back(kind: Kind) -> Non
 CAN = {
     "VirtualService": ("carry the header route", "mirror requests"),
     "IngressRoute": ("carry the header route",),
+    "HTTPProxy": ("carry the header route", "mirror requests"),
 }
 
 
@@ -256,14 +257,15 @@ def test_others_name_the_canary_service_before_it_gets_a_share(name: str) -> Non
 
 
 def test_a_mirror_of_an_httpproxy_takes_no_part_in_the_weights() -> None:
-    """It gets copies of everything, whatever the weights say."""
+    """It gets copies whatever the weights say, and its own is a percentage."""
     kind = KINDS["HTTPProxy"]
-    mirror = {"name": "shadow", "port": 80, "mirror": True}
+    mirror = {"name": "shadow", "port": 80, "mirror": True, "weight": 100}
     users = kind.made([{"name": "web", "port": 80}, mirror])
     seen = kind.read(project(kind, users, web=25))[0]
     assert [(e["name"], e.get("weight")) for e in seen[:2]] == [("web", 75), ("web-canary", 25)]
-    assert seen[2]["mirror"] is True
-    assert restore(kind, project(kind, users, web=25)) == users
+    assert seen[2] == mirror
+    assert kind.read(project(kind, users, web=33))[0][2] == mirror
+    assert restore(kind, project(kind, users, web=33)) == users
 
 
 @pytest.mark.parametrize(

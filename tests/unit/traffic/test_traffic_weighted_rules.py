@@ -16,6 +16,8 @@ from webhook.objects.raw import Object
 from webhook.objects.steps import HeaderMatch, HeaderRoute, MirrorRoute, RequestMatch, StringMatch
 
 PROPERTY = settings(max_examples=100, deadline=None)
+ISTIO, TRAEFIK = MODELS["VirtualService"], MODELS["IngressRoute"]
+CONTOUR = MODELS["HTTPProxy"]
 EVERY = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 MIRRORING = pytest.mark.parametrize("model", [m for m in MODELS.values() if m.mirroring])
 BETA = HeaderMatch(header_name="X-Canary", header_value=StringMatch(exact="yes"))
@@ -47,7 +49,7 @@ def behind(model: Model, new: Object, old: Object | None = None) -> Object:
 
 def parts(model: Model, rule: Any) -> dict[str, Fraction]:
     """The part of its requests that each Service gets."""
-    entries = rule[model.backends] if rule else []
+    entries = [e for e in rule[model.backends] if not e.get("mirror")] if rule else []
     weights = model.kind.implied([entry.get("weight") for entry in entries])
     out: dict[str, Fraction] = {}
     for entry, weight in zip(entries, weights, strict=True):
@@ -148,7 +150,7 @@ def _meets(entry: RequestMatch, asked: Asked) -> bool:
 
 def plain(model: Model, *names: str) -> Object:
     """An object with one rule for all requests."""
-    rule = {"match": "PathPrefix(`/`)", "kind": "Rule"} if model.field == "routes" else {}
+    rule = {"match": "PathPrefix(`/`)", "kind": "Rule"} if model is TRAEFIK else {}
     weight = 50 if len(names) > 1 else None
     return model.made([{**rule, model.backends: [model.kind.entry(n, weight) for n in names]}])
 
@@ -260,8 +262,6 @@ def test_two_mirrors_in_one_rule_are_refused(model: Model) -> None:
 
 
 # What is special about Istio
-
-ISTIO = MODELS["VirtualService"]
 
 
 def istio(**rule: Any) -> Object:
@@ -395,8 +395,6 @@ def test_a_virtual_service_that_only_passes_connections_on_cannot_look_at_header
 
 # What is special about Traefik
 
-TRAEFIK = MODELS["IngressRoute"]
-
 
 def traefik(match: str, *others: str, **more: Any) -> Object:
     """An IngressRoute with a route to the Service, and routes to another one."""
@@ -511,3 +509,113 @@ def test_routes_that_some_request_meets_both_need_a_priority_between_them(
     assert "no priority between its routes 1 and 2" in said
     obj["spec"]["routes"][1]["services"] = obj["spec"]["routes"][0]["services"]
     assert TRAEFIK.kind.router.lacks({}, obj, NAMESPACE, {"web": by_header(BETA)}) is None
+
+
+# What is special about Contour
+
+
+def contour(*conditions: Object, others: Any = (), **more: Any) -> Object:
+    """An HTTPProxy with a route to the Service, and routes to another one."""
+    own = {"conditions": list(conditions), "services": [{"name": "web", "port": 80}], **more}
+    theirs = [{"conditions": each, "services": [{"name": "api", "port": 80}]} for each in others]
+    return CONTOUR.made([own, *theirs])
+
+
+def having(name: str, **text: str) -> Object:
+    """A condition on a header."""
+    return {"header": {"name": name, **text}}
+
+
+def test_an_httpproxy_has_a_copy_of_a_route_for_each_entry_of_a_header_route() -> None:
+    """All conditions of a route have to be met, so entries can't share one."""
+    shown = rules(
+        CONTOUR, contour({"prefix": "/a"}, enableWebsockets=True), by_header(BETA, COOKIE)
+    )
+    first, second, own = shown
+    for copy in (first, second):
+        assert copy["services"] == [{"name": "web-canary", "port": 80}]
+        assert copy["enableWebsockets"] is True
+    assert first["conditions"] == [{"prefix": "/a"}, having("X-Canary", exact="yes")]
+    assert second["conditions"][1]["header"]["name"] == "Cookie"
+    assert "regex" in second["conditions"][1]["header"]
+    assert own["conditions"] == [{"prefix": "/a"}]
+
+
+def test_a_mirror_of_an_httpproxy_is_one_more_service_of_the_route() -> None:
+    """Its weight is a percentage, whatever the weights of the others were multiplied by."""
+    [whole] = rules(CONTOUR, contour(), mirroring())
+    assert whole["services"][-1] == {"name": "web-canary", "port": 80, "mirror": True}
+    share = mirroring(percentage=25)
+    [part] = rules(CONTOUR, contour(), Share("web-canary", 33, mirrors=share.mirrors))
+    to = {"name": "web-canary", "port": 80, "mirror": True, "weight": 25}
+    assert part["services"][-1] == to
+
+
+REFUSED_BY_CONTOUR = {
+    "another condition on a header": (
+        contour(others=[[having("x-team", exact="qa")]]),
+        by_header(BETA),
+        "would take requests from its route 2",
+    ),
+    "the same condition": (
+        contour(others=[[having("X-Canary", exact="yes")]]),
+        by_header(BETA),
+        "would take requests from its route 2",
+    ),
+    "as many conditions": (
+        contour(having("x-b", exact="1"), others=[[having("x-a", exact="1")]]),
+        by_header(BETA),
+        "would take requests from its route 2",
+    ),
+    "a header twice": (
+        contour(having("x-canary", contains="y")),
+        by_header(BETA),
+        "asks for the header X-Canary already",
+    ),
+    "a mirror of their own": (
+        contour(services=[{"name": "web", "port": 80}, {"name": "s", "port": 80, "mirror": True}]),
+        mirroring(),
+        "two mirrors",
+    ),
+    "some requests": (
+        contour(),
+        mirroring(RequestMatch(path=StringMatch(prefix="/a"))),
+        "mirrors all requests",
+    ),
+    "connections": (
+        CONTOUR.made([]) | {"spec": {"tcpproxy": {"services": [{"name": "web", "port": 80}]}}},
+        by_header(BETA),
+        "only connections",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("obj", "share", "why"), REFUSED_BY_CONTOUR.values(), ids=REFUSED_BY_CONTOUR.keys()
+)
+def test_what_an_httpproxy_has_no_words_for_is_said_and_left_out(
+    obj: Object, share: Share, why: str
+) -> None:
+    """Weights are shown all the same."""
+    said = CONTOUR.kind.router.lacks({}, obj, NAMESPACE, {"web": share})
+    assert said
+    assert why in said
+    bare = {"web": Share("web-canary", 20)}
+    assert project(CONTOUR, obj, {"web": share})["spec"] == project(CONTOUR, obj, bare)["spec"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [{"prefix": "/b"}, having("x-team", exact="qa")],
+        [having("x-a", exact="1"), having("x-b", exact="1")],
+        [having("x-canary", exact="no")],
+    ],
+    ids=["another path", "two more conditions", "another value"],
+)
+def test_routes_of_an_httpproxy_that_the_copy_takes_nothing_from_are_no_hindrance(
+    other: Any,
+) -> None:
+    """They go before it as they went before its own route, or get other requests."""
+    obj = contour(others=[other])
+    assert CONTOUR.kind.router.lacks({}, obj, NAMESPACE, {"web": by_header(BETA)}) is None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway_model import Asked
+from gateway_model import Asked, under
 from hypothesis import strategies as st
 from weighted_kinds import KINDS, Kind
 
@@ -193,6 +193,68 @@ _TRAEFIK_MATCHES = st.sampled_from(
     ]
 )
 
+# Contour
+
+_CONTOUR_PATHS = ("exact", "regex", "prefix")
+
+
+def _contour_path(rule: Object) -> tuple[str, str]:
+    found = [
+        (kind, c[kind]) for c in rule.get("conditions", []) for kind in _CONTOUR_PATHS if kind in c
+    ]
+    return found[0] if found else ("prefix", "/")
+
+
+def _contour_headers(rule: Object) -> list[Object]:
+    return [c["header"] for c in rule.get("conditions", []) if "header" in c]
+
+
+def _contour_meets(rule: Object, asked: Asked) -> bool:
+    kind, path = _contour_path(rule)
+    met = asked.path == path if kind == "exact" else under(asked.path, path)
+    for header in _contour_headers(rule):
+        said = asked.headers.get(header["name"].lower())
+        if said is None:
+            return False
+        if "exact" in header:
+            met = met and said == header["exact"]
+        elif "contains" in header:
+            met = met and header["contains"] in said
+        else:
+            met = met and re.fullmatch(header["regex"], said) is not None
+    return met
+
+
+def _contour_chosen(rules: list[Any], asked: Asked) -> Any:
+    ranked = [
+        ((path[0] == "exact", path[1], len(_contour_headers(rule))), rule)
+        for rule in rules
+        if _contour_meets(rule, asked) and (path := _contour_path(rule))
+    ]
+    best = [rule for rank, rule in ranked if rank == max(rank for rank, _ in ranked)]
+    if any(rule["services"] != best[0]["services"] for rule in best):
+        raise Tie
+    return best[0] if best else None
+
+
+def _contour_mirrors(rule: Object) -> list[tuple[str, int]]:
+    return [(s["name"], s.get("weight", 100)) for s in rule["services"] if s.get("mirror")]
+
+
+_CONTOUR_CONDITIONS = st.tuples(
+    st.sampled_from([{"prefix": "/"}, {"prefix": "/a"}, {"exact": "/a/b"}, {}]),
+    st.sampled_from(
+        [
+            [],
+            [],
+            [{"header": {"name": "X-Tenant", "exact": "a"}}],
+            [{"header": {"name": "x-tenant", "exact": "b"}}],
+            [{"header": {"name": "X-Canary", "contains": "v"}}],
+            [{"header": {"name": "x-who", "exact": "v2"}}, {"header": {"name": "y", "exact": "1"}}],
+        ]
+    ),
+).map(lambda parts: [*([parts[0]] if parts[0] else []), *parts[1]])
+
 MODELS = {
     model.kind.router.kind: model
     for model in (
@@ -217,6 +279,15 @@ MODELS = {
             ),
             chosen=_traefik_chosen,
             mirrors=lambda _rule: [],
+        ),
+        Model(
+            kind=KINDS["HTTPProxy"],
+            field="routes",
+            backends="services",
+            rule=st.fixed_dictionaries({}, optional={"conditions": _CONTOUR_CONDITIONS}),
+            chosen=_contour_chosen,
+            mirrors=_contour_mirrors,
+            mirroring=True,
         ),
     )
 }
