@@ -7,6 +7,7 @@ as 100.
 from typing import Any, Final
 
 from webhook.objects.raw import Object
+from webhook.traffic.apisix_rules import RULES
 from webhook.traffic.splits import read_list
 from webhook.traffic.weighted import Dialect, Place, counts_as, places_in, router
 
@@ -36,5 +37,6 @@ ROUTER: Final = router(
         renamed=lambda entry, canary: {**entry, "serviceName": canary},
         counts=counts_as(100),
         affected=_affected,
+        rules=RULES,
     )
 )

@@ -184,6 +184,7 @@ def test_the_engine_finds_the_object_and_reads_its_split_back(kind: Kind) -> Non
 CAN = {
     "VirtualService": ("carry the header route", "mirror requests"),
     "IngressRoute": ("carry the header route",),
+    "ApisixRoute": ("carry the header route",),
     "HTTPProxy": ("carry the header route", "mirror requests"),
 }
 

@@ -17,7 +17,7 @@ from webhook.objects.steps import HeaderMatch, HeaderRoute, MirrorRoute, Request
 
 PROPERTY = settings(max_examples=100, deadline=None)
 ISTIO, TRAEFIK = MODELS["VirtualService"], MODELS["IngressRoute"]
-CONTOUR = MODELS["HTTPProxy"]
+CONTOUR, APISIX = MODELS["HTTPProxy"], MODELS["ApisixRoute"]
 EVERY = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 MIRRORING = pytest.mark.parametrize("model", [m for m in MODELS.values() if m.mirroring])
 BETA = HeaderMatch(header_name="X-Canary", header_value=StringMatch(exact="yes"))
@@ -148,9 +148,15 @@ def _meets(entry: RequestMatch, asked: Asked) -> bool:
 # Rule by rule
 
 
+PLAIN: dict[str, Object] = {
+    "IngressRoute": {"match": "PathPrefix(`/`)", "kind": "Rule"},
+    "ApisixRoute": {"match": {"paths": ["/*"]}, "name": "all"},
+}
+
+
 def plain(model: Model, *names: str) -> Object:
     """An object with one rule for all requests."""
-    rule = {"match": "PathPrefix(`/`)", "kind": "Rule"} if model is TRAEFIK else {}
+    rule = PLAIN.get(model.kind.router.kind, {})
     weight = 50 if len(names) > 1 else None
     return model.made([{**rule, model.backends: [model.kind.entry(n, weight) for n in names]}])
 
@@ -619,3 +625,49 @@ def test_routes_of_an_httpproxy_that_the_copy_takes_nothing_from_are_no_hindranc
     """They go before it as they went before its own route, or get other requests."""
     obj = contour(others=[other])
     assert CONTOUR.kind.router.lacks({}, obj, NAMESPACE, {"web": by_header(BETA)}) is None
+
+
+# What is special about APISIX
+
+
+def apisix(path: str, other: str, priority: int) -> Object:
+    """An ApisixRoute with a rule to the Service, and one of that priority to another one."""
+    own, theirs = (
+        {"backends": [{"serviceName": name, "servicePort": 80}]} for name in ("web", "api")
+    )
+    match: Object = {"paths": [path], "hosts": ["shop.example"]}
+    return APISIX.made(
+        [
+            {"name": "own", "match": match, **own},
+            {"name": "theirs", "match": {"paths": [other]}, "priority": priority, **theirs},
+        ]
+    )
+
+
+def test_an_apisixroute_has_a_copy_for_each_entry_at_its_end() -> None:
+    """The controller numbers what it makes by their order: the user's own keep their numbers."""
+    shown = rules(APISIX, apisix("/*", "/a*", 0), by_header(BETA, COOKIE))
+    assert [rule["name"] for rule in shown[:2]] == ["own", "theirs"]
+    assert len({rule["name"] for rule in shown}) == 4
+    first, second = shown[2:]
+    assert first["priority"] == second["priority"] == 1
+    assert first["backends"] == [{"serviceName": "web-canary", "servicePort": 80}]
+    assert first["match"] == {
+        "paths": ["/*"],
+        "hosts": ["shop.example"],
+        "exprs": [
+            {"subject": {"scope": "Header", "name": "X-Canary"}, "op": "Equal", "value": "yes"}
+        ],
+    }
+    [expr] = second["match"]["exprs"]
+    assert expr["subject"] == {"scope": "Cookie", "name": "who"}
+
+
+def test_rules_of_an_apisixroute_need_a_priority_between_them_only_for_the_same_path() -> None:
+    """A longer path goes first whatever the priorities."""
+    asked = {"web": by_header(BETA)}
+    said = APISIX.kind.router.lacks({}, apisix("/*", "/*", 1), NAMESPACE, asked)
+    assert said
+    assert "no priority between its rules 1 and 2" in said
+    assert APISIX.kind.router.lacks({}, apisix("/*", "/*", 2), NAMESPACE, asked) is None
+    assert APISIX.kind.router.lacks({}, apisix("/*", "/a*", 1), NAMESPACE, asked) is None

@@ -255,6 +255,46 @@ _CONTOUR_CONDITIONS = st.tuples(
     ),
 ).map(lambda parts: [*([parts[0]] if parts[0] else []), *parts[1]])
 
+# APISIX
+
+
+def _apisix_meets(match: Object, asked: Asked) -> bool:
+    cookies = dict(
+        part.strip().split("=", 1) for part in asked.headers.get("cookie", "").split(";") if part
+    )
+    for expr in match.get("exprs", []):
+        name, cookie = expr["subject"]["name"], expr["subject"]["scope"] == "Cookie"
+        said = cookies.get(name) if cookie else asked.headers.get(name.lower())
+        if expr["op"] == "Equal" and said != expr["value"]:
+            return False
+        if expr["op"] == "RegexMatch" and (said is None or not re.search(expr["value"], said)):
+            return False
+    return True
+
+
+def _apisix_chosen(rules: list[Any], asked: Asked) -> Any:
+    ranked = [
+        ((len(path), rule.get("priority", 0)), rule)
+        for rule in rules
+        for path in rule["match"]["paths"]
+        if (asked.path == path or (path[-1] == "*" and asked.path.startswith(path[:-1])))
+        and _apisix_meets(rule["match"], asked)
+    ]
+    best = [rule for rank, rule in ranked if rank == max(rank for rank, _ in ranked)]
+    if any(rule["backends"] != best[0]["backends"] for rule in best):
+        raise Tie
+    return best[0] if best else None
+
+
+_APISIX_MATCHES = st.fixed_dictionaries(
+    {"paths": st.lists(st.sampled_from(["/*", "/a*", "/a/b"]), min_size=1, max_size=2)},
+    optional={
+        "exprs": st.just(
+            [{"subject": {"scope": "Header", "name": "X-Tenant"}, "op": "Equal", "value": "a"}]
+        )
+    },
+)
+
 MODELS = {
     model.kind.router.kind: model
     for model in (
@@ -288,6 +328,17 @@ MODELS = {
             chosen=_contour_chosen,
             mirrors=_contour_mirrors,
             mirroring=True,
+        ),
+        Model(
+            kind=KINDS["ApisixRoute"],
+            field="http",
+            backends="backends",
+            rule=st.fixed_dictionaries(
+                {"match": _APISIX_MATCHES, "name": st.sampled_from("abc")},
+                optional={"priority": st.integers(-1, 3)},
+            ),
+            chosen=_apisix_chosen,
+            mirrors=lambda _rule: [],
         ),
     )
 }
