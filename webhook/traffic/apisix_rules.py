@@ -19,7 +19,7 @@ from webhook.traffic.weighted_rules import At, Rules
 
 def _narrowed(at: At, entries: Sequence[HeaderMatch]) -> list[Object]:
     """One for each entry, since all expressions of a rule have to be met."""
-    priority, match = _above(at), at.rule.get("match") or {}
+    priority, match = _above(at), _match(at.rule)
     exprs = list(dict.fromkeys(_said(entry) for entry in entries))
     return [
         {
@@ -73,8 +73,12 @@ def _priority(rule: Any) -> int:
 
 
 def _paths(rule: Any) -> set[str]:
-    match = rule.get("match") if isinstance(rule, dict) else None
-    return {str(path) for path in read_list(match, "paths")}
+    return {str(path) for path in read_list(_match(rule), "paths")}
+
+
+def _match(rule: Any) -> Object:
+    found = rule.get("match") if isinstance(rule, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 RULES: Final = Rules(field="http", backends="backends", narrowed=_narrowed, last=True)

@@ -138,7 +138,7 @@ class Room:
             copies = [*self._sent_over(place, mine), *self._some_mirrored(place, shown, mine)]
             (after if self.rules.last else out).extend(copies)
             out.append(self._all_mirrored(place, shown, mine))
-        return write(weighted, ("spec", self.rules.field), [*out, *after])
+        return _with_rules(weighted, self.rules.field, [*out, *after])
 
     def _sent_over(self, place: int, shares: Mapping[str, Share]) -> Iterator[Object]:
         """Copies to a canary Service alone."""
@@ -205,16 +205,21 @@ class Room:
 
 def without_ours(rules: Rules, listing: Listing, obj: Object, memory: Memory) -> Object:
     """The object without the rules and mirrors that were put in; weights stay as they are."""
-
     there = read_list(obj.get("spec"), rules.field)
     kept = [
         _users(rules, listing, rule, memory)
         for rule in there
         if not _put_in(rules, listing, rule, memory)
     ]
-    if len(kept) == len(there) and all(a is b for a, b in zip(kept, there, strict=True)):
+    return _with_rules(obj, rules.field, kept)
+
+
+def _with_rules(obj: Object, field: str, rules: list[Any]) -> Object:
+    """An object without any change is the very same."""
+    there = read_list(obj.get("spec"), field)
+    if len(rules) == len(there) and all(a is b for a, b in zip(rules, there, strict=True)):
         return obj
-    return write(obj, ("spec", rules.field), kept)
+    return write(obj, ("spec", field), rules)
 
 
 def _put_in(rules: Rules, listing: Listing, rule: Any, memory: Memory) -> bool:

@@ -248,6 +248,49 @@ def test_a_header_that_no_proxy_could_read_is_refused_before_anything_moves(mode
         assert shown == rules(model, plain(model, "web"), Share("web-canary", 20))
 
 
+@EVERY
+@pytest.mark.parametrize("odd", [7, None, "x", [3], {"a": 1}])
+def test_what_no_schema_allows_is_left_for_the_api_server_to_refuse(model: Model, odd: Any) -> None:
+    """It checks after admission, and says better what is wrong; whatever is odd comes back."""
+    everything = Share("web-canary", 20, headers=by_header(BETA, COOKIE).headers,
+                       mirrors=mirroring().mirrors)  # fmt: skip
+    obj = users_of_all(model)
+    for place in places(obj["spec"]):
+        broken = deepcopy(obj)
+        here = broken["spec"]
+        for step in place[:-1]:
+            here = here[step]
+        here[place[-1]] = odd
+        seen = project(model, broken, {"web": everything})
+        if "weight" not in place:
+            assert behind(model, seen) == broken, place
+        model.kind.router.lacks({}, broken, NAMESPACE, {"web": everything})
+
+
+def users_of_all(model: Model) -> Object:
+    """An object with rules for the Service and for another one."""
+    first, second = (
+        model.rules(plain(model, *names))[0] for names in (("web", "legacy"), ("api",))
+    )
+    more: Object = {
+        "VirtualService": {"match": [{"uri": {"prefix": "/a"}, "headers": {"x": {"exact": "1"}}}]},
+        "HTTPProxy": {"conditions": [{"prefix": "/a"}, {"header": {"name": "x", "exact": "1"}}]},
+    }.get(model.kind.router.kind, {})
+    return model.made([{**first, **more}, {**second, **more}])
+
+
+def places(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path to everything inside."""
+    found = (
+        part.items()
+        if isinstance(part, dict)
+        else enumerate(part)
+        if isinstance(part, list)
+        else ()
+    )
+    return [p for key, inner in found for p in [(*path, key), *places(inner, (*path, key))]]
+
+
 @MIRRORING
 def test_requests_are_mirrored_where_the_rule_stands(model: Model) -> None:
     """All of them on the rule itself; a percentage of 0 takes the mirror away."""
@@ -394,6 +437,7 @@ def test_a_virtual_service_that_only_passes_connections_on_cannot_look_at_header
     """The Service is in a rule for TLS, which stays encrypted."""
     obj = istio()
     obj["spec"]["tls"] = [{**CONNECTIONS, "route": obj["spec"].pop("http")[0]["route"]}]
+    assert "http" not in project(ISTIO, obj, {"web": by_header(BETA)})["spec"]
     said = ISTIO.kind.router.lacks({}, obj, NAMESPACE, {"web": by_header(BETA)})
     assert said
     assert "only connections" in said
