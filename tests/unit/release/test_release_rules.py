@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from release_builder import UNTIL_APPROVED, ReleaseBuilder, Story
 
@@ -171,6 +171,7 @@ def _on_its_way(story: Story) -> bool:
 
 @settings(max_examples=300, deadline=None)
 @given(CASES)
+@example(Case("route", 1, [], None, None, False, 0, None, [(1, "abort"), (3, "delete release")]))
 def test_every_release_ends_and_no_rule_breaks_on_the_way(case: Case) -> None:
     """Rules 1 to 7 of the design, after every single write and second."""
     story = build(case)
@@ -189,5 +190,6 @@ def test_every_release_ends_and_no_rule_breaks_on_the_way(case: Case) -> None:
     else:
         assert cluster.hold.aborted
         assert cluster.marked_failed
-        assert story.status.phase is Phase.ABORTED
+        if cluster.finished:  # a Release that was deleted at its very end tells nothing any more
+            assert story.status.phase is Phase.ABORTED
         story.assert_only(story.serving)
