@@ -9,7 +9,7 @@ from threading import Event, Lock
 from typing import Final
 
 from lab.cluster import Lab
-from tests.e2e.app import GRACEFUL, App
+from tests.e2e.app import App
 from tests.e2e.conftest import open_scene, policy
 from tests.soak.scale import Share
 from tests.soak.shop import STEPS, Shop
@@ -17,6 +17,10 @@ from tests.soak.shop import STEPS, Shop
 KINDS: Final = ("httproute", "ingress", "ingressroute", "traefikservice", "none")
 RATE: Final = 200.0
 """Requests a second, over all applications."""
+
+_LINGERS: Final = {"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}
+"""What an application needs whose pods are killed, with Slipway or without: it serves on for
+longer than its proxy takes to hear of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def soak(
 def _open(lab: Lab, kind: str, seed: int) -> Shop:
     namespace = lab.namespace("soak")
     lab.create(policy(namespace, STEPS))
-    scene = open_scene(lab, App(namespace, container=GRACEFUL), kind, RATE / len(KINDS))
+    scene = open_scene(lab, App(namespace, container=_LINGERS), kind, RATE / len(KINDS))
     return Shop(scene, kind, random.Random(f"{seed} {kind}"))  # noqa: S311 dice for tests
 
 
