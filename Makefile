@@ -4,10 +4,9 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 SEEDS := 13800
 RELEASES := 1000
-IDLY := $(if $(shell command -v chrt),chrt --idle 0,nice -n 19)
 
 .DEFAULT_GOAL := help
-.PHONY: help install binaries lock lint types unit simulate scenes e2e soak test leisurely demo bench clean
+.PHONY: help install binaries lock lint types unit simulate scenes e2e soak test demo bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,12 +50,7 @@ e2e: binaries ## The same at production defaults: mostly waits, so more at a tim
 soak: binaries ## Releases at every route at once under load; RELEASES=1000
 	$(PY) -m tests.soak --releases $(RELEASES)
 
-test: lint types unit ## Everything that has to pass
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenes leisurely
-
-# The tests on a real cluster mostly wait. The simulation takes what they leave of the machine.
-leisurely: install
-	SLIPWAY_SEEDS=$(SEEDS) $(IDLY) $(PYTEST) -n 2 tests/simulation
+test: lint types unit simulate scenes ## Everything that has to pass
 
 demo: binaries ## Two releases on a real cluster, live
 	$(PY) -m lab.demo
