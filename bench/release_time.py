@@ -60,13 +60,14 @@ def _released(lab: Lab, labels: dict[str, str], *, guarded: bool) -> float:
     began = perf_counter()
     lab.apply([shop.deployment(image="shop:v2", replicas=4)], namespace=namespace)
     if guarded:
-        lab.wait(lambda: _succeeded(lab, namespace), 60, "v2 to be released")
+        lab.wait(lambda: succeeded(lab, namespace), 60, "v2 to be released")
     else:
         app.wait_rolled_out()
     return perf_counter() - began
 
 
-def _succeeded(lab: Lab, namespace: str) -> bool:
+def succeeded(lab: Lab, namespace: str) -> bool:
+    """Whether a release in a namespace has ended well."""
     found = lab.list("releases.slipway.dev", namespace)
     return any((obj.get("status") or {}).get("phase") == "Succeeded" for obj in found)
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bench.measure import BenchError, median
+from bench.release_time import succeeded
 from bench.results import Row, below
 from lab import slipway
 from lab.cluster import Lab
@@ -60,13 +61,8 @@ def _released(lab: Lab, kind: str) -> str:
     lab.apply([app.deployment("v1"), app.service(), *routes[kind]])
     lab.kubectl(f"--namespace={app.namespace}", "rollout", "status", "deployment/web")
     lab.apply([app.deployment("v2")])
-    lab.wait(lambda: _succeeded(lab, app.namespace), 60, f"v2 behind {kind} to be released")
+    lab.wait(lambda: succeeded(lab, app.namespace), 60, f"v2 behind {kind} to be released")
     return app.namespace
-
-
-def _succeeded(lab: Lab, namespace: str) -> bool:
-    found = lab.list("releases.slipway.dev", namespace)
-    return any((obj.get("status") or {}).get("phase") == "Succeeded" for obj in found)
 
 
 def _events(log: str) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ import structlog
 from webhook.cluster.indexes import owned_by
 from webhook.cluster.kinds import PODS, REPLICASETS, Kind
 from webhook.cluster.store import Store
-from webhook.counters.pages import NoPage, Pages
+from webhook.counters.pages import Pages
 from webhook.counters.reading import Reading, read
 from webhook.counters.tally import Tally, probes_of
 from webhook.counters.targets import Target, page_of, target_of
@@ -79,7 +79,7 @@ class Counting:
 async def _reading(pages: Pages, target: Target) -> Reading | None:
     try:
         found = read(await pages.get(target.url))
-    except (NoPage, ValueError) as error:
+    except Exception as error:  # whatever a pod writes must not stop the releases
         log.debug("pod_not_scraped", url=target.url, error=str(error))
         metrics.SCRAPES.labels("failed").inc()
         return None

@@ -126,10 +126,8 @@ def canary_left(at: At, status: Status, since: datetime) -> Verdict:
 
 def all_shifted(at: At, status: Status, since: datetime) -> Verdict:
     """All requests go to the new version; through Services, that is only seen once these move."""
-    if status.split is None:
-        return stable_left(at, status, since)
     found = stable_left(at, status, since)
-    return Verdict(found.weight)
+    return found if status.split is None else Verdict(found.weight)
 
 
 def _left(at: At, status: Status, since: datetime, version: str, *, stable: bool) -> Verdict:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
+from msgspec import field
 from msgspec.structs import replace
 
 from webhook import names
@@ -18,36 +18,23 @@ from webhook.objects.raw import Object
 from webhook.projection.fields import annotate, annotations
 from webhook.traffic.contract import Annotate, Objects, Target, Write
 from webhook.traffic.patterns import Inexpressible
-from webhook.traffic.splits import home_of, split_of, with_shares
+from webhook.traffic.splits import Noted, home_of, split_of, with_shares
 from webhook.traffic.weights_only import more_than_weights, named
 
 KIND: Final = "Ingress"
 
 
-class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+class Kept(Noted, frozen=True, omit_defaults=True):
     """What the user had where a split is shown."""
 
     canaries: dict[str, str]
     """Canary Services that were put in, each with its root Service."""
-    texts: dict[str, str | None] = {}
+    texts: dict[str, str | None] = field(default_factory=dict)
     """Annotations as the user wrote them; None for one that was not there."""
-    shown: dict[str, str] = {}
+    shown: dict[str, str] = field(default_factory=dict)
     """Digests of what these annotations show instead: by them an edit is known."""
-    ports: dict[str, Any] = {}
+    ports: dict[str, Any] = field(default_factory=dict)
     """The port of a backend that became an action, by Service."""
-
-    @classmethod
-    def of(cls, obj: Object | None) -> "Kept | None":
-        """Read it off an Ingress; None where nothing of ours is in it."""
-        text = annotations(obj).get(names.ORIGINAL) if obj else None
-        try:
-            return msgspec.json.decode(text, type=cls) if isinstance(text, str) else None
-        except (msgspec.DecodeError, ValueError):
-            return None
-
-    def text(self) -> str:
-        """The annotation's value."""
-        return msgspec.json.encode(self, order="deterministic").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How a split stands in a route's annotations, and how it names Services."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -12,18 +12,12 @@ from webhook.projection.fields import annotations
 from webhook.traffic.contract import Target
 
 
-class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What tells our part of a route from the user's; it describes the route as it is."""
-
-    scale: int
-    canaries: dict[str, str]
-    """Canary Services that were put in, each with its root Service."""
-    implied: dict[str, int | None] = {}
-    """Weights that the user did not write as they count: None, or 0 where all are. By place."""
+class Noted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a route's annotation ``original`` keeps of its user's own."""
 
     @classmethod
-    def of(cls, obj: Object | None) -> "Memory | None":
-        """Read it off a route; None where nothing of ours is in the rules."""
+    def of(cls, obj: Object | None) -> Self | None:
+        """Read it off a route; None where nothing of ours is in it."""
         text = annotations(obj).get(names.ORIGINAL) if obj else None
         try:
             return msgspec.json.decode(text, type=cls) if isinstance(text, str) else None
@@ -33,6 +27,16 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     def text(self) -> str:
         """The annotation's value."""
         return msgspec.json.encode(self, order="deterministic").decode()
+
+
+class Memory(Noted, frozen=True, omit_defaults=True):
+    """What tells our part of a route from the user's; it describes the route as it is."""
+
+    scale: int
+    canaries: dict[str, str]
+    """Canary Services that were put in, each with its root Service."""
+    implied: dict[str, int | None] = {}
+    """Weights that the user did not write as they count: None, or 0 where all are. By place."""
 
 
 def split_of(obj: Object | None) -> Split | None:

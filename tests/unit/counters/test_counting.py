@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+import pytest
+
 from webhook.cluster.kinds import PODS, REPLICASETS, Kind
 from webhook.counters.pages import NoPage
 from webhook.objects.raw import Object
@@ -90,3 +92,19 @@ async def test_the_pods_of_a_release_are_looked_at_and_counted() -> None:
     assert second.requests == {"v2": 10}
     counting.forget(KEY)
     assert counting.of(KEY) == ()
+
+
+async def test_a_page_that_breaks_the_parser_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods may write what they like; the releases of all others go on."""
+
+    def broken(_text: str) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr("webhook.reconciler.counting.read", broken)
+    pages = Pages()
+    counting = Counting(Store(), lambda: pages)  # type: ignore[arg-type]
+    running = asyncio.create_task(counting.run(lambda: [(KEY, DEPLOYMENT)]))
+    await asyncio.wait([running], timeout=0.2)
+    assert pages.asked
+    assert not running.done()
+    running.cancel()
